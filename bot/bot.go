@@ -1,0 +1,178 @@
+// Package bot is what people say and see, in no platform's terms: commands,
+// forms, cards.
+package bot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/usher-access/usher/bot/view"
+	"github.com/usher-access/usher/core/people"
+)
+
+// Interaction is one thing that somebody did on a platform, from an envelope
+// that the adapter has verified.
+type Interaction struct {
+	ID      string // of the delivery; empty: the platform gives none
+	From    people.Account
+	Profile *people.Profile // what the envelope itself tells of the account; nil: nothing
+	Opened  bool            // the answer OpenForm with Again was carried out
+	Message *MessageRef     // the message that was clicked, if it was one
+	Event   Event
+}
+
+// Event is what somebody did.
+type Event interface{ event() }
+
+// Command is text after the slash.
+type Command struct{ Text string }
+
+// Press is a click on a button.
+type Press struct{ Action, Value string }
+
+// Submit is a form that was sent.
+type Submit struct {
+	Form   string // view.Form.Name
+	ID     string // view.Form.ID
+	Values map[string][]string
+}
+
+// Search asks for the options of a field that is searched.
+type Search struct {
+	Form  string
+	ID    string
+	Input string
+	Text  string
+}
+
+func (Command) event() {}
+func (Press) event()   {}
+func (Submit) event()  {}
+func (Search) event()  {}
+
+// Response is the answer for the person who acted, and for nobody else.
+type Response interface{ response() }
+
+// Done needs no answer; a form closes.
+type Done struct{}
+
+// Tell shows a message that only the person sees. A form that was submitted closes.
+type Tell struct{ Message view.Message }
+
+// OpenForm opens a form, or replaces the one that was submitted or opened. With
+// Again the adapter then hands in the same interaction once more, Opened.
+type OpenForm struct {
+	Form  view.Form
+	Again bool
+}
+
+// Correct shows what is wrong with a submitted form, by input ID. What was typed stays.
+type Correct struct{ Problems map[string]string }
+
+// Options answer a Search.
+type Options struct{ Options []view.Option }
+
+func (Done) response()     {}
+func (Tell) response()     {}
+func (OpenForm) response() {}
+func (Correct) response()  {}
+func (Options) response()  {}
+
+// Handler answers an interaction within the context's deadline. It never
+// returns nil and never fails: what goes wrong is answered with a sentence.
+type Handler interface {
+	Handle(ctx context.Context, in Interaction) Response
+}
+
+// MessageRef names a message on its platform.
+type MessageRef struct {
+	Channel string
+	ID      string
+}
+
+// Destination is where a message shall go: to an account, or into a channel.
+type Destination struct {
+	Account people.Account // with User empty: into Channel
+	Channel string
+}
+
+// Adapter is a platform. Its methods are used by jobs only, except Profile.
+//
+// They return a *Later when the platform asks to wait, a *Gone when trying
+// again is pointless, and any other error when it may work next time.
+type Adapter interface {
+	Platform() people.Platform
+	// Post sends a message; a repeated call sends it again.
+	Post(ctx context.Context, to Destination, m view.Message) (MessageRef, error)
+	// Update replaces a message that Post has sent. It may be repeated.
+	Update(ctx context.Context, ref MessageRef, m view.Message) error
+	// Profile returns what the platform knows of an account.
+	Profile(ctx context.Context, account people.Account) (people.Profile, error)
+	// Find returns the account with this e-mail address and its profile, or *Gone.
+	Find(ctx context.Context, email string) (people.Account, people.Profile, error)
+}
+
+// Later is a platform's wish to be left alone for a while.
+type Later struct {
+	After time.Duration
+	Cause string
+}
+
+// Error says how long to wait and why.
+func (e *Later) Error() string { return fmt.Sprintf("wait %s: %s", e.After, e.Cause) }
+
+// Gone is a platform's refusal that no retry will change.
+type Gone struct {
+	Reason string // the platform's own word, such as channel_not_found
+}
+
+// Error returns the platform's word.
+func (e *Gone) Error() string { return e.Reason }
+
+// IsGone reports whether err is or wraps a *Gone.
+func IsGone(err error) bool {
+	_, ok := errors.AsType[*Gone](err)
+	return ok
+}
+
+// Sessions is conversation state. It may lose anything at any time: that costs
+// a person some typing, never a request. All methods return errs.Unavailable
+// when the state can't be reached.
+type Sessions interface {
+	// SaveDraft keeps a form in progress until it is not used for ttl.
+	SaveDraft(ctx context.Context, d Draft, ttl time.Duration) error
+	// Draft returns a form in progress, or errs.NotFound.
+	Draft(ctx context.Context, id string) (Draft, error)
+	// Seen reports whether MarkSeen was called for this delivery within its ttl.
+	Seen(ctx context.Context, delivery string) (bool, error)
+	MarkSeen(ctx context.Context, delivery string, ttl time.Duration) error
+}
+
+// Draft is a form in progress.
+type Draft struct {
+	ID       string              `json:"id"` // unguessable
+	Person   people.ID           `json:"person"`
+	Words    string              `json:"words,omitempty"` // the picker is narrowed to these
+	Type     string              `json:"type,omitempty"`  // the request type that was picked
+	Revision string              `json:"revision,omitempty"`
+	Values   map[string][]string `json:"values,omitempty"` // what was entered
+}
+
+// Pace is the outgoing pace that all replicas share.
+type Pace interface {
+	// Take takes one place in the channel's pace and returns 0, or how long to
+	// wait before trying again.
+	Take(ctx context.Context, channel string) (time.Duration, error)
+	// Pause keeps everybody from calling the method for a while.
+	Pause(ctx context.Context, method string, d time.Duration) error
+	// Paused returns for how long the method is still paused.
+	Paused(ctx context.Context, method string) (time.Duration, error)
+}
+
+// Cache keeps look-ups for a while. Losing one costs a look-up.
+type Cache interface {
+	Get(ctx context.Context, key string) (value string, ok bool, err error)
+	Set(ctx context.Context, key, value string, ttl time.Duration) error
+}

@@ -1,0 +1,186 @@
+// Package flow is the one engine that every request runs: a list of steps, and
+// the pure function that moves a run of them forward.
+package flow
+
+import (
+	"github.com/usher-access/usher/core/people"
+)
+
+// Bounds of a flow and of what people type into it.
+const (
+	MaxSteps    = 100
+	MaxText     = 4_000  // characters of a reason, a note, or a short answer
+	MaxLongText = 10_000 // characters of a long_text answer
+	MaxOptions  = 500
+)
+
+// Flow is the list of steps that one request runs, in order. A request keeps
+// the copy it began with.
+type Flow struct {
+	Steps []Step `json:"steps"`
+}
+
+// Step is one thing to be asked, decided or done. Exactly one of Question,
+// Approval and Task is set.
+type Step struct {
+	ID       string    `json:"id"`
+	Title    string    `json:"title,omitempty"`
+	When     *When     `json:"when,omitempty"` // nil: always
+	Question *Question `json:"question,omitempty"`
+	Approval *Approval `json:"approval,omitempty"`
+	Task     *Task     `json:"task,omitempty"`
+
+	// OutcomeRead says that a later step's condition reads how this one ended,
+	// so that its denial doesn't end the run.
+	OutcomeRead bool `json:"outcome_read,omitempty"`
+}
+
+// Kind is the kind of a step in one word, as policy files write it.
+type Kind string
+
+const (
+	KindQuestion Kind = "question"
+	KindApproval Kind = "approval"
+	KindTask     Kind = "task"
+)
+
+// Kind returns which of its parts the step has.
+func (s Step) Kind() Kind {
+	switch {
+	case s.Question != nil:
+		return KindQuestion
+	case s.Approval != nil:
+		return KindApproval
+	default:
+		return KindTask
+	}
+}
+
+// Name returns what people call the step: its title, else its label or ID.
+func (s Step) Name() string {
+	switch {
+	case s.Title != "":
+		return s.Title
+	case s.Question != nil:
+		return s.Question.Label
+	default:
+		return s.ID
+	}
+}
+
+// Question asks for one answer.
+type Question struct {
+	Label     string            `json:"label"`
+	Type      QuestionType      `json:"type"`
+	Required  bool              `json:"required,omitempty"`
+	Options   []string          `json:"options,omitempty"`   // of select and multiselect
+	Assignees []people.Selector `json:"assignees,omitempty"` // of a later question; empty: the requester
+}
+
+// QuestionType is the kind of answer that a question takes.
+type QuestionType string
+
+const (
+	TypeText        QuestionType = "text"
+	TypeLongText    QuestionType = "long_text"
+	TypeNumber      QuestionType = "number"
+	TypeSelect      QuestionType = "select"
+	TypeMultiselect QuestionType = "multiselect"
+	TypeDate        QuestionType = "date"
+	TypeDuration    QuestionType = "duration"
+	TypePerson      QuestionType = "person"
+)
+
+// QuestionTypes are all types, in the order in which help lists them.
+var QuestionTypes = []QuestionType{
+	TypeText, TypeLongText, TypeNumber, TypeSelect, TypeMultiselect, TypeDate, TypeDuration, TypePerson,
+}
+
+// Approval asks persons to approve or deny.
+type Approval struct {
+	Approvers []people.Selector `json:"approvers"`
+	Fallback  []people.Selector `json:"fallback,omitempty"` // asked when Approvers finds too few
+	Needs     Quorum            `json:"needs"`
+	Reason    Reasons           `json:"reason"`
+	Distinct  bool              `json:"distinct,omitempty"` // nobody who approved an earlier step
+}
+
+// Quorum is how many distinct persons must approve.
+type Quorum struct {
+	All bool `json:"all,omitempty"` // everybody who is asked
+	N   int  `json:"n,omitempty"`   // at least this many; 0 means 1
+}
+
+// Of returns how many of the given number of persons must approve: at least 1.
+func (q Quorum) Of(asked int) int {
+	if q.All {
+		return max(asked, 1)
+	}
+	return max(q.N, 1)
+}
+
+// Reasons says which verdicts need a reason.
+type Reasons struct {
+	Approve bool `json:"approve,omitempty"`
+	Deny    bool `json:"deny,omitempty"`
+}
+
+// Task asks one of its assignees to do something and say so.
+type Task struct {
+	Assignees []people.Selector `json:"assignees,omitempty"`
+	Fallback  []people.Selector `json:"fallback,omitempty"`
+}
+
+// When is a condition on a step, in CEL or in the no-code form.
+type When struct {
+	CEL  string `json:"cel,omitempty"`
+	Test *Test  `json:"test,omitempty"`
+}
+
+// Test is the no-code form of a condition: a combination of tests, or one
+// operator on one step's answer or outcome.
+type Test struct {
+	All   []Test   `json:"all,omitempty"`
+	Any   []Test   `json:"any,omitempty"`
+	Step  string   `json:"step,omitempty"`
+	Op    Operator `json:"op,omitempty"`
+	Value []string `json:"value,omitempty"` // what the operator compares with; several for in, not_in, between
+}
+
+// Operator compares an answer with values.
+type Operator string
+
+const (
+	OpIs          Operator = "is"
+	OpIsNot       Operator = "is_not"
+	OpContains    Operator = "contains"
+	OpNotContains Operator = "not_contains"
+	OpIncludes    Operator = "includes"
+	OpIn          Operator = "in"
+	OpNotIn       Operator = "not_in"
+	OpBefore      Operator = "before"
+	OpAfter       Operator = "after"
+	OpBetween     Operator = "between"
+	OpNotEmpty    Operator = "not_empty"
+)
+
+// Form returns the questions that the request form asks: those before the
+// first step of another kind, and without a condition.
+func (f Flow) Form() []Step {
+	for i, s := range f.Steps {
+		if s.Question == nil || s.When != nil || len(s.Question.Assignees) > 0 {
+			return f.Steps[:i]
+		}
+	}
+	return f.Steps
+}
+
+// Step returns the step with this ID and its place in the flow.
+func (f Flow) Step(id string) (Step, int, bool) {
+	for i, s := range f.Steps {
+		if s.ID == id {
+			return s, i, true
+		}
+	}
+	return Step{}, -1, false
+}

@@ -1,0 +1,192 @@
+package flow
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/usher-access/usher/core/errs"
+	"github.com/usher-access/usher/core/people"
+)
+
+var errDuration = errs.New(errs.Invalid, "Write a duration as 45m, 8h, 30d, 2w or P30D, from a minute to 365 days.")
+
+// State is where a run stands.
+type State string
+
+const (
+	Pending   State = "pending"
+	Done      State = "done"
+	Denied    State = "denied"
+	Cancelled State = "cancelled"
+	Expired   State = "expired"
+)
+
+// StepState is where one step of a run stands.
+type StepState string
+
+const (
+	StepWaiting  StepState = "waiting"
+	StepOpen     StepState = "open"
+	StepApproved StepState = "approved"
+	StepDenied   StepState = "denied"
+	StepAnswered StepState = "answered"
+	StepDone     StepState = "done"
+	StepSkipped  StepState = "skipped"
+	StepExpired  StepState = "expired"
+)
+
+// Run is one request's way through its flow.
+type Run struct {
+	Flow      Flow      `json:"-"` // frozen when the run started; kept apart because it never changes
+	State     State     `json:"state"`
+	Requester people.ID `json:"requester"`
+	Answers   Answers   `json:"answers,omitempty"`
+	Steps     []Course  `json:"steps"` // one for each step of the flow, in its order
+	Ended     time.Time `json:"ended,omitzero"`
+	EndedBy   people.ID `json:"ended_by,omitempty"`
+}
+
+// Course is how one step of a run went so far.
+type Course struct {
+	State     StepState   `json:"state"`
+	Assignees []people.ID `json:"assignees,omitempty"` // who may act on it, those included who have approved
+	Former    []people.ID `json:"former,omitempty"`    // who was asked before it went to somebody else
+	Acts      []Act       `json:"acts,omitempty"`      // what people did, in order
+	Round     int         `json:"round,omitempty"`     // how often it was given to somebody
+	Why       string      `json:"why,omitempty"`       // why it is skipped or unassigned
+	Opened    time.Time   `json:"opened,omitzero"`
+	Closed    time.Time   `json:"closed,omitzero"`
+}
+
+// Act is something that a person did to a step.
+type Act struct {
+	By   people.ID `json:"by"`
+	Verb Verb      `json:"verb"`
+	Note string    `json:"note,omitempty"` // the reason of a decision, the note on a task
+	At   time.Time `json:"at"`
+	Via  string    `json:"via,omitempty"` // the channel it came through
+}
+
+// Verb is what a person may do to a step that is theirs.
+type Verb string
+
+const (
+	Approve  Verb = "approve"
+	Deny     Verb = "deny"
+	Complete Verb = "complete"
+	Reply    Verb = "answer"
+)
+
+// Start returns a run of f whose form questions are answered. The answers must
+// have passed Question.Check.
+func Start(f Flow, requester people.ID, answers Answers, now time.Time) (Run, []Change) {
+	run := Run{
+		Flow: f, State: Pending, Requester: requester, Answers: maps.Clone(answers),
+		Steps: make([]Course, len(f.Steps)),
+	}
+	for i := range run.Steps {
+		run.Steps[i].State = StepWaiting
+	}
+	for i := range f.Form() {
+		run.Steps[i].State = StepAnswered
+		run.Steps[i].Opened, run.Steps[i].Closed = now, now
+	}
+	changes := []Change{{Kind: ChangeSubmitted, By: requester}}
+	return run.settle(changes, now)
+}
+
+// Open returns the step that is open and its place, if there is one.
+func (r Run) Open() (Step, int, bool) {
+	for i, c := range r.Steps {
+		if c.State == StepOpen {
+			return r.Flow.Steps[i], i, true
+		}
+	}
+	return Step{}, -1, false
+}
+
+// Next returns the step that the run has come to and that waits for a Reached
+// event, if there is one: the first waiting step of a pending run without an
+// open one.
+func (r Run) Next() (Step, bool) {
+	if r.State != Pending {
+		return Step{}, false
+	}
+	for i, c := range r.Steps {
+		switch c.State {
+		case StepOpen:
+			return Step{}, false
+		case StepWaiting:
+			return r.Flow.Steps[i], true
+		}
+	}
+	return Step{}, false
+}
+
+// Touched reports whether anybody but the requester's form has acted on the run.
+func (r Run) Touched() bool {
+	return slices.ContainsFunc(r.Steps, func(c Course) bool { return len(c.Acts) > 0 })
+}
+
+// Approvals returns who has approved the step so far.
+func (c Course) Approvals() []people.ID {
+	var by []people.ID
+	for _, a := range c.Acts {
+		if a.Verb == Approve {
+			by = append(by, a.By)
+		}
+	}
+	return by
+}
+
+// Act returns what the person did to the step last.
+func (c Course) Act(by people.ID) (Act, bool) {
+	for _, a := range slices.Backward(c.Acts) {
+		if a.By == by {
+			return a, true
+		}
+	}
+	return Act{}, false
+}
+
+// Last returns the act that closed the step, if it is closed by one.
+func (c Course) Last() (Act, bool) {
+	if c.State == StepOpen || c.State == StepWaiting || len(c.Acts) == 0 {
+		return Act{}, false
+	}
+	return c.Acts[len(c.Acts)-1], true
+}
+
+// Awaited returns who may still act on the step: nobody unless it is open.
+func (c Course) Awaited() []people.ID {
+	if c.State != StepOpen {
+		return nil
+	}
+	var who []people.ID
+	for _, id := range c.Assignees {
+		if _, acted := c.Act(id); !acted {
+			who = append(who, id)
+		}
+	}
+	return who
+}
+
+// Short reports whether the open step at place i has too few assignees to be
+// decided, so that somebody must be found for it.
+func (r Run) Short(i int) bool {
+	c, s := r.Steps[i], r.Flow.Steps[i]
+	if c.State != StepOpen {
+		return false
+	}
+	if s.Approval == nil {
+		return len(c.Assignees) == 0
+	}
+	return len(c.Assignees) < s.Approval.Needs.Of(len(c.Assignees))
+}
+
+func (r Run) clone() Run {
+	r.Answers = maps.Clone(r.Answers)
+	r.Steps = slices.Clone(r.Steps)
+	return r
+}

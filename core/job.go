@@ -1,0 +1,31 @@
+package core
+
+import "time"
+
+// Job is something to be done after a commit. It names things by ID and reads
+// them afresh, and may run twice.
+type Job interface {
+	Kind() string
+}
+
+// JobOpts say how a job runs; the zero value is at once.
+type JobOpts struct {
+	RunAt time.Time
+}
+
+// SyncPostings brings every message about a request up to date.
+type SyncPostings struct {
+	Request RequestID `json:"request"`
+}
+
+// Kind names the job.
+func (SyncPostings) Kind() string { return "sync_postings" }
+
+// ExpireRequest ends a request that nobody acted on for too long, or looks
+// again later.
+type ExpireRequest struct {
+	Request RequestID `json:"request"`
+}
+
+// Kind names the job.
+func (ExpireRequest) Kind() string { return "expire_request" }

@@ -1,0 +1,87 @@
+package core
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/usher-access/usher/core/audit"
+	"github.com/usher-access/usher/core/errs"
+	"github.com/usher-access/usher/core/flow"
+	"github.com/usher-access/usher/core/people"
+)
+
+// RequestID is the number of a request, which people see as REQ-n.
+type RequestID int64
+
+const requestPrefix = "REQ-"
+
+// String returns REQ-n.
+func (id RequestID) String() string { return requestPrefix + strconv.FormatInt(int64(id), 10) }
+
+// ParseRequestID reads REQ-n, in any case. It returns errs.Invalid for anything else.
+func ParseRequestID(s string) (RequestID, error) {
+	digits, found := strings.CutPrefix(strings.ToUpper(strings.TrimSpace(s)), requestPrefix)
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if !found || err != nil || n < 1 {
+		return 0, errs.New(errs.Invalid, "%q is not a request. Write it as REQ-12.", s)
+	}
+	return RequestID(n), nil
+}
+
+// Request is one person's ask, running its own frozen copy of a flow.
+type Request struct {
+	ID        RequestID
+	Key       string // of the form that was submitted: one form is one request
+	Type      string
+	Title     string
+	Team      string
+	Requester people.ID // who gets what is asked for
+	Creator   people.ID // who filed it
+	Assignee  people.ID // who looks after it; empty: nobody yet
+	Run       flow.Run
+	Version   int64 // counts changes, from 1
+	Chain     audit.Head
+	Created   time.Time
+	Updated   time.Time
+}
+
+// Asked is one person who is waited for at one step.
+type Asked struct {
+	Step   string
+	Person people.ID
+}
+
+// Asked returns who is waited for.
+func (r Request) Asked() []Asked {
+	step, i, open := r.Run.Open()
+	if !open {
+		return nil
+	}
+	var asked []Asked
+	for _, id := range r.Run.Steps[i].Awaited() {
+		asked = append(asked, Asked{Step: step.ID, Person: id})
+	}
+	return asked
+}
+
+// People returns everybody whom the request mentions, each once.
+func (r Request) People() []people.ID {
+	ids := []people.ID{r.Requester, r.Creator, r.Assignee, r.Run.EndedBy}
+	for i, c := range r.Run.Steps {
+		ids = append(ids, c.Assignees...)
+		ids = append(ids, c.Former...)
+		for _, a := range c.Acts {
+			ids = append(ids, a.By)
+		}
+		if q := r.Run.Flow.Steps[i].Question; q != nil && q.Type == flow.TypePerson {
+			for _, id := range r.Run.Answers[r.Run.Flow.Steps[i].ID] {
+				ids = append(ids, people.ID(id))
+			}
+		}
+	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	return slices.DeleteFunc(ids, func(id people.ID) bool { return id == "" })
+}

@@ -1,0 +1,148 @@
+package core
+
+import (
+	"context"
+	"time"
+
+	"github.com/usher-access/usher/core/audit"
+	"github.com/usher-access/usher/core/catalog"
+	"github.com/usher-access/usher/core/people"
+)
+
+// Store keeps everything that must not be lost. Every implementation passes
+// storetest.Run. Look-ups of one thing return errs.NotFound when it isn't there.
+type Store interface {
+	Reader
+
+	// WithTx runs fn in one transaction, which commits if fn returns nil and
+	// rolls back otherwise. Jobs that fn enqueues exist only if it commits. fn
+	// may run more than once, so it does nothing but use tx: no network, no
+	// clock, no randomness, no writes that the next run reads.
+	WithTx(ctx context.Context, fn func(ctx context.Context, tx Tx) error) error
+
+	// AuditPage returns at most limit events after the given place, ordered by
+	// chain and number. The zero place is before the first.
+	AuditPage(ctx context.Context, after AuditPlace, limit int) ([]audit.Event, error)
+	// RequestHeads returns the chain heads that the given requests remember.
+	RequestHeads(ctx context.Context, ids []RequestID) (map[RequestID]audit.Head, error)
+	// Unrecorded returns some request that has no audit event at all, or 0.
+	Unrecorded(ctx context.Context) (RequestID, error)
+}
+
+// AuditPlace is a place in the audit record.
+type AuditPlace struct {
+	Chain string
+	Seq   int64
+}
+
+// Reader answers questions, inside a transaction and outside.
+type Reader interface {
+	people.Directory
+
+	// Persons returns those of the given persons that there are.
+	Persons(ctx context.Context, ids []people.ID) (map[people.ID]people.Person, error)
+	// SearchPeople returns at most limit active persons whose name or address
+	// contains the text, ignoring case, without those to skip, by name.
+	SearchPeople(ctx context.Context, text string, skip []people.ID, limit int) ([]people.Person, error)
+	GroupsOf(ctx context.Context, id people.ID) ([]string, error)
+	TeamsOf(ctx context.Context, id people.ID) ([]string, error)
+	Team(ctx context.Context, name string) (people.Team, error)
+	// Names returns the names and addresses that policy may refer to.
+	Names(ctx context.Context) (Names, error)
+	Settings(ctx context.Context) (Settings, error)
+
+	RequestType(ctx context.Context, name string) (catalog.RequestType, error)
+	// Choices returns published request types by title; see ChoiceQuery.
+	Choices(ctx context.Context, q ChoiceQuery) ([]Choice, error)
+
+	Link(ctx context.Context, account people.Account) (people.Link, error)
+	// Links returns a person's accounts on a platform, the last confirmed first.
+	Links(ctx context.Context, person people.ID, platform people.Platform) ([]people.Link, error)
+
+	Request(ctx context.Context, id RequestID) (Request, error)
+	RequestByKey(ctx context.Context, key string) (Request, error)
+	// RequestsOf returns a person's pending requests below the given number, the
+	// newest first; 0 starts at the newest.
+	RequestsOf(ctx context.Context, requester people.ID, below RequestID, limit int) ([]Request, error)
+	// Awaiting returns the requests that wait for the person, paged likewise.
+	Awaiting(ctx context.Context, person people.ID, below RequestID, limit int) ([]Request, error)
+}
+
+// Tx writes. It is valid until the function that it was given to returns.
+type Tx interface {
+	Reader
+
+	// LockRequest returns the request and keeps everybody else from changing it
+	// until the transaction ends.
+	LockRequest(ctx context.Context, id RequestID) (Request, error)
+	// InsertRequest gives the request its number, and version 1. It returns
+	// errs.Conflict when the key is taken.
+	InsertRequest(ctx context.Context, r *Request) error
+	// SaveRequest writes a locked request and raises its version. The frozen flow
+	// is not written again. It returns errs.Conflict when the version is not the
+	// one that was read.
+	SaveRequest(ctx context.Context, r *Request) error
+	// SetAsked replaces who is waited for.
+	SetAsked(ctx context.Context, id RequestID, asked []Asked) error
+	// NextTurn counts the team's turns, from 0, without gaps or repeats among
+	// transactions that commit.
+	NextTurn(ctx context.Context, team string) (int64, error)
+
+	// AppendEvents adds sealed events. Numbers that another transaction took
+	// first make this one run again.
+	AppendEvents(ctx context.Context, events []audit.Event) error
+	// ChainHead returns the end of a chain from its events.
+	ChainHead(ctx context.Context, chain string) (audit.Head, error)
+
+	SaveLink(ctx context.Context, link people.Link) error
+	DeleteLink(ctx context.Context, account people.Account) error
+
+	// The following write one thing of the policy, new or changed, by its name
+	// (a person by its ID), and report whether anything is different now.
+	SavePerson(ctx context.Context, p people.Person) (bool, error)
+	SaveGroup(ctx context.Context, g people.Group) (bool, error)
+	SaveTeam(ctx context.Context, t people.Team) (bool, error)
+	SaveRequestType(ctx context.Context, t catalog.RequestType) (bool, error)
+	SaveSettings(ctx context.Context, s Settings) (bool, error)
+
+	// Enqueue makes the job run once the transaction has committed.
+	Enqueue(ctx context.Context, job Job, opts JobOpts) error
+}
+
+// ChoiceQuery narrows the catalogue to what one person may ask for.
+type ChoiceQuery struct {
+	Groups []string // the person's
+	Teams  []string // the person's
+	Text   string   // the title contains it, ignoring case
+	Limit  int
+}
+
+// Choice is a request type in the catalogue. When Rule is set, the person may
+// ask for it only if the rule holds too.
+type Choice struct {
+	catalog.Choice
+	Rule string
+}
+
+// Names are what policy may refer to because it is there already.
+type Names struct {
+	People map[string]people.ID // by address
+	Groups map[string]bool
+	Teams  map[string]bool
+}
+
+// Settings hold for the whole organisation.
+type Settings struct {
+	RequestExpiresAfter  time.Duration `json:"request_expires_after"` // without activity
+	RequesterMayEscalate bool          `json:"requester_may_escalate"`
+	DelegationAllowed    bool          `json:"delegation_allowed"`
+	DelegationOnly       string        `json:"delegation_only"`
+}
+
+// DefaultSettings hold until a policy says otherwise.
+var DefaultSettings = Settings{
+	RequestExpiresAfter:  60 * 24 * time.Hour,
+	RequesterMayEscalate: true,
+	DelegationAllowed:    true,
+	DelegationOnly:       "anyone",
+}
