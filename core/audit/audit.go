@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"iter"
 	"strings"
 	"time"
 )
@@ -70,22 +69,15 @@ type Broken struct {
 // Error names the link and what is wrong with it.
 func (b *Broken) Error() string { return fmt.Sprintf("%s, event %d: %s", b.Chain, b.Seq, b.Why) }
 
-// Verify reads one chain in order and returns its head. The error is a *Broken
-// when a link doesn't hold, else what the sequence failed with.
-func Verify(events iter.Seq2[Event, error]) (Head, error) {
-	var head Head
-	for e, err := range events {
-		if err != nil {
-			return head, err
-		}
-		if e.Seq != head.Seq+1 {
-			return head, &Broken{Chain: e.Chain, Seq: head.Seq + 1, Why: "it is missing"}
-		}
-		want, next := head.Append(e)
-		if want.Hash != e.Hash {
-			return head, &Broken{Chain: e.Chain, Seq: e.Seq, Why: "it was changed after it was written"}
-		}
-		head = next
+// Follow returns the head after a recorded event. The error is a *Broken when
+// the event does not hold as the next of its chain.
+func (h Head) Follow(e Event) (Head, error) {
+	if e.Seq != h.Seq+1 {
+		return h, &Broken{Chain: e.Chain, Seq: h.Seq + 1, Why: "it is missing"}
 	}
-	return head, nil
+	want, next := h.Append(e)
+	if want.Hash != e.Hash {
+		return h, &Broken{Chain: e.Chain, Seq: e.Seq, Why: "it was changed after it was written"}
+	}
+	return next, nil
 }

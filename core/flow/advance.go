@@ -173,28 +173,13 @@ func (r *Run) reach(e Reached, now time.Time) ([]Change, error) {
 
 // refuses returns why a person may never decide the step, or nil.
 func (r *Run) refuses(step Step, id people.ID) *Refusal {
-	if step.Approval == nil {
+	if !slices.Contains(r.Excluded(step), id) {
 		return nil
 	}
 	if id == r.Requester {
 		return &Refusal{Why: OwnRequest}
 	}
-	if step.Approval.Distinct && slices.Contains(r.approvedBefore(step.ID), id) {
-		return &Refusal{Why: ApprovedBefore}
-	}
-	return nil
-}
-
-// approvedBefore returns who approved a step before the given one.
-func (r *Run) approvedBefore(id string) []people.ID {
-	var by []people.ID
-	for i, s := range r.Flow.Steps {
-		if s.ID == id {
-			break
-		}
-		by = append(by, r.Steps[i].Approvals()...)
-	}
-	return by
+	return &Refusal{Why: ApprovedBefore}
 }
 
 func (r *Run) act(e Acted, now time.Time) ([]Change, error) {

@@ -185,6 +185,26 @@ func (r Run) Short(i int) bool {
 	return len(c.Assignees) < s.Approval.Needs.Of(len(c.Assignees))
 }
 
+// Excluded returns who may never decide the step: the requester, and with
+// Distinct whoever approved a step before it. Nobody is excluded from steps
+// that are no approvals.
+func (r Run) Excluded(step Step) []people.ID {
+	if step.Approval == nil {
+		return nil
+	}
+	excluded := []people.ID{r.Requester}
+	if !step.Approval.Distinct {
+		return excluded
+	}
+	for i, s := range r.Flow.Steps {
+		if s.ID == step.ID {
+			break
+		}
+		excluded = append(excluded, r.Steps[i].Approvals()...)
+	}
+	return excluded
+}
+
 func (r Run) clone() Run {
 	r.Answers = maps.Clone(r.Answers)
 	r.Steps = slices.Clone(r.Steps)

@@ -1,0 +1,106 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/usher-access/usher/core/errs"
+	"github.com/usher-access/usher/core/flow"
+	"github.com/usher-access/usher/core/people"
+)
+
+// explain turns the engine's refusal into a sentence with people's names.
+func (s *Service) explain(ctx context.Context, r Reader, request Request, err error) error {
+	refusal, ok := errors.AsType[*flow.Refusal](err)
+	if !ok {
+		return err
+	}
+	persons, err := r.Persons(ctx, append([]people.ID{refusal.Act.By}, refusal.People...))
+	if err != nil {
+		return err
+	}
+	code, sentence := sentenceFor(refusal, request, persons)
+	return errs.New(code, "%s", sentence)
+}
+
+func sentenceFor(refusal *flow.Refusal, request Request, persons map[people.ID]people.Person) (errs.Code, string) {
+	by := persons[refusal.Act.By].Name
+	at := At(refusal.Act.At)
+	switch refusal.Why {
+	case flow.OwnRequest:
+		if refusal.Target {
+			return errs.Invalid, "The requester can't decide their own request. Choose somebody else."
+		}
+		return errs.Denied, "It is your own request, so somebody else must decide it."
+	case flow.ApprovedBefore:
+		if refusal.Target {
+			return errs.Invalid, "This person approved an earlier step, and this one needs somebody else. Choose another person."
+		}
+		return errs.Denied, "You approved an earlier step of this request, and this one needs somebody else."
+	case flow.NotAsked:
+		if refusal.Kind == flow.KindApproval {
+			return errs.Denied, "You are not an approver of this step, so nothing was changed."
+		}
+		return errs.Denied, "This step is not assigned to you, so nothing was changed."
+	case flow.AlreadyActed:
+		return errs.Conflict, fmt.Sprintf("You already %s this at %s.", past(refusal.Act.Verb), at)
+	case flow.StepClosed:
+		if refusal.Act.Verb == "" {
+			return errs.Conflict, "This step is not open, so nothing was changed."
+		}
+		return errs.Conflict, fmt.Sprintf("This was already %s by %s at %s.", past(refusal.Act.Verb), by, at)
+	case flow.RunClosed:
+		if by == "" {
+			return errs.Conflict, fmt.Sprintf("%s is already %s, so nothing was changed.", request.ID, refusal.State)
+		}
+		return errs.Conflict, fmt.Sprintf("%s was already %s by %s at %s.", request.ID, refusal.State, by, at)
+	case flow.ReasonMissing:
+		return errs.Invalid, "Please give a reason."
+	case flow.NoteTooLong:
+		return errs.Invalid, fmt.Sprintf("Please shorten this to %d characters.", flow.MaxText)
+	case flow.AnswerMissing:
+		return errs.Invalid, "Please answer this."
+	case flow.AssignedMeanwhile:
+		return errs.Conflict, "This step was given to " + names(refusal.People, persons) + " in the meantime, so nothing was changed."
+	case flow.NotTheirs:
+		return errs.Conflict, "The person to be relieved is not waited for any more, so nothing was changed."
+	case flow.TooFew:
+		return errs.Invalid, fmt.Sprintf("%d people must approve this step. Say whom the new person replaces.", refusal.Needs)
+	case flow.NotRequester:
+		return errs.Denied, "Only the person who made this request can cancel it."
+	case flow.AlreadyTouched:
+		return errs.Conflict, "Somebody has acted on this request, so it can't be cancelled any more."
+	default:
+		return errs.Invalid, "This can't be done with this step, so nothing was changed."
+	}
+}
+
+func past(v flow.Verb) string {
+	switch v {
+	case flow.Approve:
+		return "approved"
+	case flow.Deny:
+		return "denied"
+	case flow.Complete:
+		return "done"
+	default:
+		return "answered"
+	}
+}
+
+func names(ids []people.ID, persons map[people.ID]people.Person) string {
+	if len(ids) == 0 {
+		return "somebody else"
+	}
+	found := make([]string, len(ids))
+	for i, id := range ids {
+		found[i] = persons[id].Name
+	}
+	return strings.Join(found, ", ")
+}
+
+// At returns the moment as people read it where their time zone isn't known.
+func At(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") }

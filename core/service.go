@@ -1,0 +1,145 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/usher-access/usher/core/audit"
+	"github.com/usher-access/usher/core/errs"
+	"github.com/usher-access/usher/core/flow"
+	"github.com/usher-access/usher/core/people"
+)
+
+// Service is what people can do, one method for each use case. Each method
+// checks at the moment it runs whether the actor may do it, changes everything
+// in one transaction, and may be repeated: the same actor saying the same again
+// changes nothing and succeeds.
+//
+// What a person may read comes back as *errs.Error; any other error is internal.
+type Service struct {
+	store Store
+	rules Rules
+	now   func() time.Time
+	newID func() string
+}
+
+// Rules evaluates what policy writes in CEL. Its answers depend on its
+// arguments only.
+type Rules interface {
+	// Holds reports whether a step's condition holds.
+	Holds(when flow.When, facts flow.Facts) (bool, error)
+	// Matches reports whether a rule about the requester holds.
+	Matches(rule string, facts flow.Facts) (bool, error)
+}
+
+// NewService returns a Service. newID returns unguessable IDs.
+func NewService(store Store, rules Rules, now func() time.Time, newID func() string) *Service {
+	return &Service{store: store, rules: rules, now: now, newID: newID}
+}
+
+// Actor is who does something, and through which channel.
+type Actor struct {
+	Person people.ID
+	Via    string // such as slack
+}
+
+// activePerson returns the person, or errs.Denied when it isn't active.
+func activePerson(ctx context.Context, r Reader, id people.ID) (people.Person, error) {
+	p, err := r.Person(ctx, id)
+	if errors.Is(err, errs.NotFound) || err == nil && !p.Active {
+		return people.Person{}, errs.New(errs.Denied,
+			"Your account is inactive, so you can't do this. If that is wrong, ask your administrator to activate it.")
+	}
+	return p, err
+}
+
+// change runs one event on a locked request: advance, open what comes next,
+// save, record, and enqueue the update of everybody's cards. A nil event
+// changes nothing.
+func (s *Service) change(
+	ctx context.Context, actor Actor, id RequestID,
+	decide func(ctx context.Context, tx Tx, r Request) (flow.Event, error),
+) (Request, error) {
+	now := s.now()
+	var out Request
+	err := s.store.WithTx(ctx, func(ctx context.Context, tx Tx) error {
+		r, err := tx.LockRequest(ctx, id)
+		if err != nil {
+			return err
+		}
+		event, err := decide(ctx, tx, r)
+		if err != nil || event == nil {
+			out = r
+			return err
+		}
+		asked := r.Asked()
+		run, changes, err := flow.Advance(r.Run, event, now)
+		if err != nil {
+			return s.explain(ctx, tx, r, err)
+		}
+		if len(changes) == 0 {
+			out = r
+			return nil
+		}
+		r.Run = run
+		if err := s.proceed(ctx, tx, &r, &changes, now); err != nil {
+			return err
+		}
+		if err := s.save(ctx, tx, &r, asked, actor, changes, now); err != nil {
+			return err
+		}
+		out = r
+		return nil
+	})
+	return out, err
+}
+
+// save writes a changed request with all that must go with it.
+func (s *Service) save(
+	ctx context.Context, tx Tx, r *Request, asked []Asked, actor Actor, changes []flow.Change, now time.Time,
+) error {
+	events := make([]audit.Event, len(changes))
+	for i, c := range changes {
+		event := audit.Event{
+			Chain: r.ID.String(), At: now, Actor: string(c.By),
+			Kind: string(c.Kind), Step: c.Step, Note: c.Note,
+		}
+		if c.By == actor.Person {
+			event.Via = actor.Via
+		}
+		for _, id := range c.People {
+			event.People = append(event.People, string(id))
+		}
+		events[i], r.Chain = r.Chain.Append(event)
+	}
+	r.Updated = now
+	if err := tx.SaveRequest(ctx, r); err != nil {
+		return err
+	}
+	if waiting := r.Asked(); !slices.Equal(waiting, asked) {
+		if err := tx.SetAsked(ctx, r.ID, waiting); err != nil {
+			return err
+		}
+	}
+	if err := tx.AppendEvents(ctx, events); err != nil {
+		return err
+	}
+	return tx.Enqueue(ctx, SyncPostings{Request: r.ID}, JobOpts{})
+}
+
+// record adds events to a chain that is not a request's.
+func (s *Service) record(ctx context.Context, tx Tx, events ...audit.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	head, err := tx.ChainHead(ctx, events[0].Chain)
+	if err != nil {
+		return err
+	}
+	for i, e := range events {
+		events[i], head = head.Append(e)
+	}
+	return tx.AppendEvents(ctx, events)
+}

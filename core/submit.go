@@ -1,0 +1,218 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/usher-access/usher/core/catalog"
+	"github.com/usher-access/usher/core/errs"
+	"github.com/usher-access/usher/core/flow"
+	"github.com/usher-access/usher/core/people"
+)
+
+// Submission is a filled-in request form.
+type Submission struct {
+	Key     string // of the form; submitting it again gives the same request
+	Type    string
+	Answers flow.Answers
+}
+
+// Submit files a request and returns it. It returns errs.Denied when the actor
+// may not use the request type, and errs.Invalid with Fields by question ID
+// when answers won't do.
+func (s *Service) Submit(ctx context.Context, actor Actor, sub Submission) (Request, error) {
+	now := s.now()
+	var out Request
+	file := func(ctx context.Context, tx Tx) error {
+		requester, err := activePerson(ctx, tx, actor.Person)
+		if err != nil {
+			return err
+		}
+		out, err = submitted(ctx, tx, actor, sub.Key)
+		if !errors.Is(err, errs.NotFound) {
+			return err
+		}
+		out, err = s.file(ctx, tx, requester, actor, sub, now)
+		return err
+	}
+	err := s.store.WithTx(ctx, file)
+	if errors.Is(err, errs.Conflict) {
+		// The same form was submitted twice at once, and the other one was first.
+		err = s.store.WithTx(ctx, file)
+	}
+	if err != nil {
+		return Request{}, fmt.Errorf("submit %s: %w", sub.Type, err)
+	}
+	return out, nil
+}
+
+// submitted returns the request that the form became before, or errs.NotFound.
+func submitted(ctx context.Context, r Reader, actor Actor, key string) (Request, error) {
+	before, err := r.RequestByKey(ctx, key)
+	if err == nil && before.Creator != actor.Person {
+		return Request{}, errs.New(errs.Denied, "This form belongs to somebody else. Open your own with /access.")
+	}
+	return before, err
+}
+
+func (s *Service) file(
+	ctx context.Context, tx Tx, requester people.Person, actor Actor, sub Submission, now time.Time,
+) (Request, error) {
+	rt, err := s.usable(ctx, tx, requester, sub.Type, now)
+	if err != nil {
+		return Request{}, err
+	}
+	answers, err := checkAnswers(ctx, tx, rt.Flow.Form(), sub.Answers)
+	if err != nil {
+		return Request{}, err
+	}
+	assignee, err := requestAssignee(ctx, tx, rt.Team, requester.ID)
+	if err != nil {
+		return Request{}, err
+	}
+	run, changes := flow.Start(rt.Flow, requester.ID, answers, now)
+	r := Request{
+		Key: sub.Key, Type: rt.Name, Title: rt.Title, Team: rt.Team,
+		Requester: requester.ID, Creator: actor.Person, Assignee: assignee,
+		Run: run, Created: now, Updated: now,
+	}
+	if err := tx.InsertRequest(ctx, &r); err != nil {
+		return Request{}, err
+	}
+	if err := s.proceed(ctx, tx, &r, &changes, now); err != nil {
+		return Request{}, err
+	}
+	if err := s.save(ctx, tx, &r, nil, actor, changes, now); err != nil {
+		return Request{}, err
+	}
+	settings, err := tx.Settings(ctx)
+	if err != nil {
+		return Request{}, err
+	}
+	return r, tx.Enqueue(ctx, ExpireRequest{Request: r.ID}, JobOpts{RunAt: now.Add(settings.RequestExpiresAfter)})
+}
+
+// usable returns a published request type that the person may use.
+func (s *Service) usable(ctx context.Context, r Reader, p people.Person, name string, now time.Time) (catalog.RequestType, error) {
+	rt, err := r.RequestType(ctx, name)
+	if err != nil && !errors.Is(err, errs.NotFound) {
+		return rt, err
+	}
+	if err == nil && rt.Published {
+		allowed, err := s.inScope(ctx, r, p, rt.Requesters, now)
+		if err != nil || allowed {
+			return rt, err
+		}
+	}
+	return rt, errs.New(errs.Denied, "You can't request this (any more). Type /access to see what you can request.")
+}
+
+func (s *Service) inScope(ctx context.Context, r Reader, p people.Person, scope catalog.Scope, now time.Time) (bool, error) {
+	if scope.Everyone {
+		return true, nil
+	}
+	facts, err := requesterFacts(ctx, r, p, now)
+	if err != nil {
+		return false, err
+	}
+	if intersects(facts.Groups, scope.Groups) {
+		return true, nil
+	}
+	if len(scope.Teams) > 0 {
+		teams, err := r.TeamsOf(ctx, p.ID)
+		if err != nil || intersects(teams, scope.Teams) {
+			return err == nil, err
+		}
+	}
+	return s.ruleHolds(scope.Rule, facts), nil
+}
+
+// ruleHolds reports whether a requesters' rule holds; one that can't be
+// evaluated admits nobody.
+func (s *Service) ruleHolds(rule string, facts flow.Facts) bool {
+	if rule == "" {
+		return false
+	}
+	holds, err := s.rules.Matches(rule, facts)
+	return err == nil && holds
+}
+
+func intersects(a, b []string) bool {
+	return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
+}
+
+// checkAnswers returns the answers to the questions in the form in which they
+// are kept, or errs.Invalid with a sentence for each that won't do. Answers to
+// other questions are dropped.
+func checkAnswers(ctx context.Context, r Reader, questions []flow.Step, given flow.Answers) (flow.Answers, error) {
+	kept := flow.Answers{}
+	problems := map[string]string{}
+	for _, step := range questions {
+		answer, problem := step.Question.Check(given[step.ID])
+		if problem == "" && step.Question.Type == flow.TypePerson && len(answer) == 1 {
+			p, err := r.Person(ctx, people.ID(answer[0]))
+			if err != nil && !errors.Is(err, errs.NotFound) {
+				return nil, err
+			}
+			if err != nil || !p.Active {
+				problem = "Please choose a person from the list."
+			}
+		}
+		if problem != "" {
+			problems[step.ID] = problem
+		} else if len(answer) > 0 {
+			kept[step.ID] = answer
+		}
+	}
+	if len(problems) > 0 {
+		return nil, &errs.Error{Code: errs.Invalid, Message: "Some answers need another look.", Fields: problems}
+	}
+	return kept, nil
+}
+
+// requestAssignee returns who looks after a new request of the team, or nobody.
+// Rotation passes over inactive members, and over the requester where there is
+// somebody else.
+func requestAssignee(ctx context.Context, tx Tx, name string, requester people.ID) (people.ID, error) {
+	team, err := tx.Team(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	switch team.Assign.Mode {
+	case people.AssignPerson:
+		p, err := tx.Person(ctx, team.Assign.Person)
+		if err != nil || !p.Active {
+			return "", ignoreNotFound(err)
+		}
+		return p.ID, nil
+	case people.AssignRotate:
+		members, err := tx.TeamMembers(ctx, name)
+		if err != nil {
+			return "", err
+		}
+		members = slices.DeleteFunc(members, func(p people.Person) bool { return !p.Active })
+		if others := slices.DeleteFunc(slices.Clone(members), func(p people.Person) bool { return p.ID == requester }); len(others) > 0 {
+			members = others
+		}
+		if len(members) == 0 {
+			return "", nil
+		}
+		turn, err := tx.NextTurn(ctx, name)
+		if err != nil {
+			return "", err
+		}
+		return members[turn%int64(len(members))].ID, nil
+	default:
+		return "", nil
+	}
+}
+
+func ignoreNotFound(err error) error {
+	if errors.Is(err, errs.NotFound) {
+		return nil
+	}
+	return err
+}
