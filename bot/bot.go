@@ -153,11 +153,11 @@ type Sessions interface {
 // Draft is a form in progress.
 type Draft struct {
 	ID       string              `json:"id"` // unguessable
-	Person   people.ID           `json:"person"`
-	Words    string              `json:"words,omitempty"` // the picker is narrowed to these
-	Type     string              `json:"type,omitempty"`  // the request type that was picked
-	Revision string              `json:"revision,omitempty"`
-	Values   map[string][]string `json:"values,omitempty"` // what was entered
+	Account  people.Account      `json:"account"`
+	Words    string              `json:"words,omitempty"`    // the picker is narrowed to these
+	Type     string              `json:"type,omitempty"`     // the request type that was picked
+	Revision string              `json:"revision,omitempty"` // of the type, as the form shows it
+	Values   map[string][]string `json:"values,omitempty"`   // what was entered
 }
 
 // Pace is the outgoing pace that all replicas share.

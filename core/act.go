@@ -55,3 +55,23 @@ func (s *Service) act(ctx context.Context, actor Actor, ref StepRef, act flow.Ac
 	}
 	return r, nil
 }
+
+// MayAct returns nil if the actor could do this to the step now, and otherwise
+// the refusal that doing it would return. Nothing is changed.
+func (s *Service) MayAct(ctx context.Context, actor Actor, ref StepRef, verb flow.Verb) (Request, error) {
+	if _, err := activePerson(ctx, s.store, actor.Person); err != nil {
+		return Request{}, err
+	}
+	r, err := s.store.Request(ctx, ref.Request)
+	if err != nil {
+		return Request{}, err
+	}
+	const anything = "-" // what is still missing is asked for next
+	_, _, err = flow.Advance(r.Run, flow.Acted{
+		Step: ref.Step, Act: flow.Act{By: actor.Person, Verb: verb, Note: anything}, Answer: flow.Answer{anything},
+	}, s.now())
+	if err != nil {
+		return Request{}, s.explain(ctx, s.store, r, err)
+	}
+	return r, nil
+}

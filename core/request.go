@@ -71,7 +71,10 @@ func (r Request) People() []people.ID {
 	ids := []people.ID{r.Requester, r.Creator, r.Assignee, r.Run.EndedBy}
 	for i, c := range r.Run.Steps {
 		ids = append(ids, c.Assignees...)
-		ids = append(ids, c.Former...)
+		for _, h := range c.Handovers {
+			ids = append(ids, h.By, h.To)
+			ids = append(ids, h.Relieved...)
+		}
 		for _, a := range c.Acts {
 			ids = append(ids, a.By)
 		}

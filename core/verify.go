@@ -2,12 +2,11 @@ package core
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/usher-access/usher/core/audit"
-	"github.com/usher-access/usher/core/errs"
 )
 
 const auditPageSize = 2_000
@@ -53,11 +52,15 @@ type verifier struct {
 	store    Store
 	place    AuditPlace
 	head     audit.Head // of the chain at place
+	ends     map[RequestID]audit.Head
 	read     Verified
 	progress func(Verified)
 }
 
 func (v *verifier) page(ctx context.Context, page []audit.Event) error {
+	if err := v.readEnds(ctx, page); err != nil {
+		return err
+	}
 	for _, e := range page {
 		if e.Chain != v.place.Chain {
 			if err := v.endChain(ctx); err != nil {
@@ -78,7 +81,32 @@ func (v *verifier) page(ctx context.Context, page []audit.Event) error {
 	return nil
 }
 
-// endChain compares the end of the chain that was read with what its request remembers.
+// readEnds reads what the requests of a page, and of the chain that it goes on
+// with, remember as their chains' ends.
+func (v *verifier) readEnds(ctx context.Context, page []audit.Event) error {
+	ids := []RequestID{}
+	for _, chain := range append([]string{v.place.Chain}, chainsOf(page)...) {
+		if id, err := ParseRequestID(chain); err == nil {
+			ids = append(ids, id)
+		}
+	}
+	var err error
+	if v.ends, err = v.store.RequestHeads(ctx, ids); err != nil {
+		return fmt.Errorf("read the requests of the audit record: %w", err)
+	}
+	return nil
+}
+
+func chainsOf(page []audit.Event) []string {
+	chains := make([]string, len(page))
+	for i, e := range page {
+		chains[i] = e.Chain
+	}
+	return slices.Compact(chains)
+}
+
+// endChain compares the end of the chain that was read with what its request
+// remembers. Events that were added since its page was read are read now.
 func (v *verifier) endChain(ctx context.Context) error {
 	chain, head := v.place.Chain, v.head
 	v.head = audit.Head{}
@@ -89,16 +117,24 @@ func (v *verifier) endChain(ctx context.Context) error {
 	if err != nil {
 		return &audit.Broken{Chain: chain, Seq: head.Seq, Why: "its chain names no request"}
 	}
-	heads, err := v.store.RequestHeads(ctx, []RequestID{id})
-	if err != nil && !errors.Is(err, errs.NotFound) {
-		return fmt.Errorf("read %s: %w", id, err)
-	}
-	switch remembered, ok := heads[id]; {
-	case !ok:
+	end, ok := v.ends[id]
+	if !ok {
 		return &audit.Broken{Chain: chain, Seq: head.Seq, Why: "its request is gone"}
-	case remembered.Seq > head.Seq:
-		return &audit.Broken{Chain: chain, Seq: head.Seq + 1, Why: "it is missing"}
-	case remembered != head:
+	}
+	for head.Seq < end.Seq {
+		added, err := v.store.AuditPage(ctx, AuditPlace{Chain: chain, Seq: head.Seq}, 1)
+		if err != nil {
+			return fmt.Errorf("read the audit record: %w", err)
+		}
+		if len(added) == 0 || added[0].Chain != chain {
+			return &audit.Broken{Chain: chain, Seq: head.Seq + 1, Why: "it is missing"}
+		}
+		if head, err = head.Follow(added[0]); err != nil {
+			return err
+		}
+		v.read.Events++
+	}
+	if end != head {
 		return &audit.Broken{Chain: chain, Seq: head.Seq, Why: "it is not the event that the request remembers as its last"}
 	}
 	return nil

@@ -95,7 +95,7 @@ func Advance(run Run, event Event, now time.Time) (Run, []Change, error) {
 	case Acted:
 		changes, err = run.act(e, now)
 	case Assigned:
-		changes, err = run.assign(e)
+		changes, err = run.assign(e, now)
 	case Withdrawn:
 		changes, err = run.withdraw(e, now)
 	case TimedOut:
@@ -164,7 +164,7 @@ func (r *Run) reach(e Reached, now time.Time) ([]Change, error) {
 		}
 	}
 	changes := []Change{{Kind: ChangeOpened, Step: next.ID, People: c.Assignees}}
-	if r.Short(i) {
+	if r.short(next, c) {
 		c.Why = e.Why
 		changes = append(changes, Change{Kind: ChangeUnassigned, Step: next.ID, Note: e.Why})
 	}
@@ -275,7 +275,7 @@ func (r *Run) setAnswer(step string, a Answer) {
 	r.Answers[step] = a
 }
 
-func (r *Run) assign(e Assigned) ([]Change, error) {
+func (r *Run) assign(e Assigned, now time.Time) ([]Change, error) {
 	step, c, err := r.course(e.Step)
 	if err != nil {
 		return nil, err
@@ -284,46 +284,45 @@ func (r *Run) assign(e Assigned) ([]Change, error) {
 		refusal.Target = true
 		return nil, refusal
 	}
-	has := slices.Contains(c.Assignees, e.To)
-	if has && (c.Round == e.Round+1 || len(c.Assignees) == 1) {
+	if slices.Contains(c.Assignees, e.To) && (c.Round() == e.Round+1 || len(c.Assignees) == 1) {
 		return nil, nil
 	}
-	if c.Round != e.Round {
+	if c.Round() != e.Round {
 		return nil, &Refusal{Why: AssignedMeanwhile, People: c.Awaited()}
 	}
-	_, i, _ := r.Flow.Step(e.Step)
+	handover := Handover{By: e.By, To: e.To, At: now}
 	change := Change{Kind: ChangeAssigned, Step: step.ID, By: e.By, People: []people.ID{e.To}}
-	assignees := slices.Clone(c.Assignees)
-	if !r.Short(i) {
-		relieved := c.Awaited()
-		if e.From != "" {
-			if !slices.Contains(relieved, e.From) {
-				return nil, &Refusal{Why: NotTheirs}
-			}
-			relieved = []people.ID{e.From}
-		}
-		relieved = slices.DeleteFunc(relieved, func(id people.ID) bool { return id == e.To })
-		assignees = slices.DeleteFunc(assignees, func(id people.ID) bool { return slices.Contains(relieved, id) })
-		for _, id := range relieved {
-			if !slices.Contains(c.Former, id) {
-				c.Former = append(slices.Clip(c.Former), id)
-			}
-		}
+	if !r.short(step, c) {
 		change.Kind = ChangeReassigned
+		if handover.Relieved, err = relieved(c, e); err != nil {
+			return nil, err
+		}
 	}
-	if !slices.Contains(assignees, e.To) {
-		assignees = append(assignees, e.To)
-	}
-	if step.Approval != nil && change.Kind == ChangeReassigned && len(assignees) < step.Approval.Needs.Of(len(assignees)) {
+	assignees := slices.DeleteFunc(slices.Clone(c.Assignees), func(id people.ID) bool {
+		return id == e.To || slices.Contains(handover.Relieved, id)
+	})
+	assignees = append(assignees, e.To)
+	if change.Kind == ChangeReassigned && step.Approval != nil && len(assignees) < step.Approval.Needs.Of(len(assignees)) {
 		return nil, &Refusal{Why: TooFew, Needs: step.Approval.Needs.N}
 	}
 	c.Assignees = assignees
-	c.Former = slices.DeleteFunc(slices.Clone(c.Former), func(id people.ID) bool { return id == e.To })
-	c.Round++
-	if !r.Short(i) {
+	c.Handovers = append(slices.Clip(c.Handovers), handover)
+	if !r.short(step, c) {
 		c.Why = ""
 	}
 	return []Change{change}, nil
+}
+
+// relieved returns who is not asked any more once the step is re-assigned.
+func relieved(c *Course, e Assigned) ([]people.ID, error) {
+	awaited := c.Awaited()
+	if e.From != "" {
+		if !slices.Contains(awaited, e.From) {
+			return nil, &Refusal{Why: NotTheirs}
+		}
+		awaited = []people.ID{e.From}
+	}
+	return slices.DeleteFunc(awaited, func(id people.ID) bool { return id == e.To }), nil
 }
 
 func (r *Run) withdraw(e Withdrawn, now time.Time) ([]Change, error) {

@@ -51,9 +51,8 @@ type Run struct {
 type Course struct {
 	State     StepState   `json:"state"`
 	Assignees []people.ID `json:"assignees,omitempty"` // who may act on it, those included who have approved
-	Former    []people.ID `json:"former,omitempty"`    // who was asked before it went to somebody else
+	Handovers []Handover  `json:"handovers,omitempty"` // how it was given to somebody, in order
 	Acts      []Act       `json:"acts,omitempty"`      // what people did, in order
-	Round     int         `json:"round,omitempty"`     // how often it was given to somebody
 	Why       string      `json:"why,omitempty"`       // why it is skipped or unassigned
 	Opened    time.Time   `json:"opened,omitzero"`
 	Closed    time.Time   `json:"closed,omitzero"`
@@ -66,6 +65,14 @@ type Act struct {
 	Note string    `json:"note,omitempty"` // the reason of a decision, the note on a task
 	At   time.Time `json:"at"`
 	Via  string    `json:"via,omitempty"` // the channel it came through
+}
+
+// Handover is a step being given to somebody.
+type Handover struct {
+	By       people.ID   `json:"by"`
+	To       people.ID   `json:"to"`
+	Relieved []people.ID `json:"relieved,omitempty"` // who is not asked any more
+	At       time.Time   `json:"at"`
 }
 
 // Verb is what a person may do to a step that is theirs.
@@ -129,6 +136,25 @@ func (r Run) Touched() bool {
 	return slices.ContainsFunc(r.Steps, func(c Course) bool { return len(c.Acts) > 0 })
 }
 
+// Round counts how often the step was given to somebody.
+func (c Course) Round() int { return len(c.Handovers) }
+
+// Former returns who was asked before the step went to somebody else.
+func (c Course) Former() []people.ID {
+	var former []people.ID
+	for _, h := range c.Handovers {
+		for _, id := range h.Relieved {
+			if !slices.Contains(c.Assignees, id) && !slices.Contains(former, id) {
+				former = append(former, id)
+			}
+		}
+	}
+	return former
+}
+
+// Asked returns everybody who was ever asked to act on the step.
+func (c Course) Asked() []people.ID { return slices.Concat(c.Assignees, c.Former()) }
+
 // Approvals returns who has approved the step so far.
 func (c Course) Approvals() []people.ID {
 	var by []people.ID
@@ -175,14 +201,17 @@ func (c Course) Awaited() []people.ID {
 // Short reports whether the open step at place i has too few assignees to be
 // decided, so that somebody must be found for it.
 func (r Run) Short(i int) bool {
-	c, s := r.Steps[i], r.Flow.Steps[i]
+	return r.short(r.Flow.Steps[i], &r.Steps[i])
+}
+
+func (r Run) short(step Step, c *Course) bool {
 	if c.State != StepOpen {
 		return false
 	}
-	if s.Approval == nil {
+	if step.Approval == nil {
 		return len(c.Assignees) == 0
 	}
-	return len(c.Assignees) < s.Approval.Needs.Of(len(c.Assignees))
+	return len(c.Assignees) < step.Approval.Needs.Of(len(c.Assignees))
 }
 
 // Excluded returns who may never decide the step: the requester, and with

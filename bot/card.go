@@ -1,0 +1,458 @@
+package bot
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/usher-access/usher/bot/view"
+	"github.com/usher-access/usher/core"
+	"github.com/usher-access/usher/core/flow"
+	"github.com/usher-access/usher/core/people"
+)
+
+// card returns what a posting shows of a request.
+func card(c core.Case, p Posting, undelivered []Posting) view.Message {
+	switch p.Kind {
+	case PostingAsk:
+		return askCard(c, p)
+	case PostingTeam:
+		return teamCard(c, p, undelivered)
+	case PostingCare:
+		return careCard(c, undelivered)
+	default:
+		return requesterCard(c, p)
+	}
+}
+
+// requesterCard tells the requester where the request stands.
+func requesterCard(c core.Case, p Posting) view.Message {
+	m := view.Message{
+		Summary: fmt.Sprintf("%s %s: %s", c.ID, c.Title, stateWord(c)),
+		Blocks: []view.Block{
+			view.Header{Text: headline(c)},
+			view.Text{Spans: stateSpans(c)},
+		},
+	}
+	m.Blocks = appendFacts(m.Blocks, answerFacts(c))
+	m.Blocks = append(m.Blocks, stepTexts(c, false)...)
+	if c.Run.State == flow.Pending && !c.Run.Touched() {
+		m.Blocks = append(m.Blocks, view.Actions{Buttons: []view.Button{cancelButton(c, p)}})
+	}
+	return m
+}
+
+func cancelButton(c core.Case, p Posting) view.Button {
+	return view.Button{
+		Label: "Cancel request", Action: actionCancel, Value: target{Posting: p.ID}.String(), Style: view.Danger,
+		Confirm: &view.Confirm{
+			Title: "Cancel " + c.ID.String() + "?", Text: "Nobody will be asked any more. You can file a new request at any time.",
+			Yes: "Cancel request", No: "Keep it",
+		},
+	}
+}
+
+// askCard asks one person about one step, and tells what became of it.
+func askCard(c core.Case, p Posting) view.Message {
+	step, i, _ := c.Run.Flow.Step(p.Step)
+	course := c.Run.Steps[i]
+	m := view.Message{
+		Summary: fmt.Sprintf("%s %s for %s: %s", c.ID, c.Title, name(c, c.Requester), step.Name()),
+		Blocks: []view.Block{
+			view.Header{Text: headline(c)},
+			view.Text{Spans: []view.Span{view.Strong("Requested by "), view.Words(name(c, c.Requester))}},
+		},
+	}
+	m.Blocks = appendFacts(m.Blocks, answerFacts(c))
+	m.Blocks = append(m.Blocks, earlier(c, i)...)
+	if slices.Contains(course.Awaited(), p.Person) {
+		m.Blocks = append(m.Blocks, view.Text{Spans: []view.Span{view.Strong(requests[step.Kind()])}})
+	}
+	m.Blocks = append(m.Blocks, view.Text{Spans: courseSpans(c, i)})
+	if slices.Contains(course.Awaited(), p.Person) {
+		m.Blocks = append(m.Blocks, view.Actions{Buttons: askButtons(step, target{Posting: p.ID, Step: step.ID, Round: course.Round()})})
+	} else if course.State == flow.StepOpen && slices.Contains(course.Former(), p.Person) {
+		m.Blocks = append(m.Blocks, view.Text{Spans: []view.Span{
+			view.Words("This went to " + peopleNames(c, course.Awaited()) + ", so you don't need to do anything."),
+		}})
+	}
+	if c.Run.State != flow.Pending {
+		m.Blocks = append(m.Blocks, view.Text{Spans: stateSpans(c)})
+	}
+	return m
+}
+
+var requests = map[flow.Kind]string{
+	flow.KindApproval: "You are asked to approve or deny this:",
+	flow.KindTask:     "You are asked to do this:",
+	flow.KindQuestion: "You are asked to answer this:",
+}
+
+// askButtons are what a person may do to a step that is theirs.
+func askButtons(step flow.Step, t target) []view.Button {
+	value := t.String()
+	switch step.Kind() {
+	case flow.KindApproval:
+		return []view.Button{
+			{Label: "Approve", Action: actionApprove, Value: value, Style: view.Primary, Opens: step.Approval.Reason.Approve},
+			{Label: "Deny", Action: actionDeny, Value: value, Style: view.Danger, Opens: true},
+		}
+	case flow.KindTask:
+		return []view.Button{{Label: "Mark as done", Action: actionComplete, Value: value, Style: view.Primary, Opens: true}}
+	default:
+		return []view.Button{{Label: "Answer", Action: actionAnswer, Value: value, Style: view.Primary, Opens: true}}
+	}
+}
+
+// teamCard shows a request in its team's channel, and lets members give its
+// steps to somebody.
+func teamCard(c core.Case, p Posting, undelivered []Posting) view.Message {
+	m := view.Message{
+		Summary: fmt.Sprintf("%s %s for %s: %s", c.ID, c.Title, name(c, c.Requester), stateWord(c)),
+		Blocks: []view.Block{
+			view.Header{Text: headline(c)},
+			view.Facts{Facts: []view.Fact{
+				{Label: "Requester", Value: words(name(c, c.Requester))},
+				{Label: "State", Value: words(stateWord(c))},
+				{Label: "Request assignee", Value: words(nameOr(c, c.Assignee, "Nobody"))},
+			}},
+		},
+	}
+	if c.Run.State != flow.Pending {
+		m.Blocks = append(m.Blocks, view.Text{Spans: stateSpans(c)})
+	}
+	m.Blocks = append(m.Blocks, stepTexts(c, true)...)
+	if step, i, open := c.Run.Open(); open {
+		course := c.Run.Steps[i]
+		t := target{Posting: p.ID, Step: step.ID, Round: course.Round()}
+		if buttons := assignButtons(c, i, t); len(buttons) > 0 {
+			m.Blocks = append(m.Blocks, view.Actions{Buttons: buttons})
+		}
+	}
+	if text := careText(c, undelivered); text != nil {
+		m.Blocks = append(m.Blocks, view.Divider{}, *text)
+	}
+	return m
+}
+
+// assignButtons are how members give the open step at place i to somebody.
+func assignButtons(c core.Case, i int, t target) []view.Button {
+	var buttons []view.Button
+	if c.Run.Short(i) {
+		buttons = append(buttons,
+			view.Button{Label: "Assign to me", Action: actionTake, Value: t.String(), Style: view.Primary},
+			view.Button{Label: "Assign…", Action: actionAssign, Value: t.String(), Opens: true})
+	}
+	if len(c.Run.Steps[i].Awaited()) > 0 {
+		buttons = append(buttons, view.Button{Label: "Reassign…", Action: actionReassign, Value: t.String(), Opens: true})
+	}
+	return buttons
+}
+
+// careCard tells the request assignee whom usher could not reach.
+func careCard(c core.Case, undelivered []Posting) view.Message {
+	m := view.Message{
+		Summary: fmt.Sprintf("%s %s needs you", c.ID, c.Title),
+		Blocks:  []view.Block{view.Header{Text: headline(c)}},
+	}
+	if text := careText(c, undelivered); text != nil {
+		m.Blocks = append(m.Blocks, *text)
+	} else {
+		m.Blocks = append(m.Blocks, view.Text{Spans: words("Everybody has been reached by now.")})
+	}
+	return m
+}
+
+// careText says who could not be told and what to do; nil when everybody was.
+func careText(c core.Case, undelivered []Posting) *view.Text {
+	var lines []string
+	for _, p := range undelivered {
+		whom := "The team's channel"
+		if p.Person != "" {
+			whom = name(c, p.Person)
+		}
+		lines = append(lines, fmt.Sprintf("%s could not be told: %s. %s", whom, p.Failed, remedy(p)))
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	return &view.Text{Spans: words(strings.Join(lines, "\n"))}
+}
+
+// remedies say what to do about a platform's refusal.
+var remedies = map[string]string{
+	"messages_tab_disabled": "Turn on the app's messages tab in its settings, under App Home.",
+	"user_disabled":         "The account is deactivated: reassign the step.",
+	"channel_not_found":     "Invite the app to the channel, or correct the channel in the policy.",
+	"not_in_channel":        "Invite the app to the channel.",
+	"is_archived":           "The channel is archived: give the team another one in the policy.",
+	"users_not_found":       "No account has this person's e-mail address: reassign the step, or correct the address.",
+}
+
+func remedy(p Posting) string {
+	if r, ok := remedies[p.Failed]; ok {
+		return r
+	}
+	return "Tell them yourself, or reassign the step."
+}
+
+func headline(c core.Case) string { return shorten(c.ID.String()+" · "+c.Title, 150) }
+
+// stateWord is the state as everybody reads it.
+func stateWord(c core.Case) string {
+	switch c.Run.State {
+	case flow.Done:
+		return "Done"
+	case flow.Denied:
+		return "Denied"
+	case flow.Cancelled:
+		return "Cancelled"
+	case flow.Expired:
+		return "Expired"
+	default:
+		return "Pending"
+	}
+}
+
+// stateSpans is the state in a sentence: who is waited for, or how it ended.
+func stateSpans(c core.Case) []view.Span {
+	spans := []view.Span{view.Strong(stateWord(c))}
+	switch c.Run.State {
+	case flow.Pending:
+		step, i, open := c.Run.Open()
+		if !open {
+			return spans
+		}
+		course := c.Run.Steps[i]
+		waiting := " · " + step.Name() + ": waiting for "
+		if awaited := course.Awaited(); len(awaited) > 0 {
+			waiting += peopleNames(c, awaited)
+		} else {
+			waiting += c.Team.Title + " to give it to somebody"
+		}
+		return append(spans, view.Words(waiting+progress(c, i)))
+	case flow.Denied:
+		act, ok := denial(c)
+		if !ok {
+			return spans
+		}
+		spans = append(spans, view.Words(" by "+name(c, act.By)+", "), view.Time(act.At))
+		return append(spans, reason(act)...)
+	case flow.Cancelled:
+		return append(spans, view.Words(" by "+name(c, c.Run.EndedBy)+", "), view.Time(c.Run.Ended))
+	case flow.Expired:
+		return append(spans, view.Words(" because nothing happened for too long, "), view.Time(c.Run.Ended))
+	default:
+		return append(spans, view.Words(" · "), view.Time(c.Run.Ended))
+	}
+}
+
+// denial returns the act that denied the request.
+func denial(c core.Case) (flow.Act, bool) {
+	for _, course := range c.Run.Steps {
+		if act, ok := course.Last(); ok && course.State == flow.StepDenied && act.At.Equal(c.Run.Ended) {
+			return act, true
+		}
+	}
+	return flow.Act{}, false
+}
+
+func reason(act flow.Act) []view.Span {
+	if act.Note == "" {
+		return nil
+	}
+	label := "Reason: "
+	if act.Verb == flow.Complete {
+		label = "Note: "
+	}
+	return []view.Span{view.Words("\n" + label), view.Words(act.Note)}
+}
+
+// progress is how far a quorum has come, such as " (1 of 2 approved: Bo)".
+func progress(c core.Case, i int) string {
+	step, course := c.Run.Flow.Steps[i], c.Run.Steps[i]
+	if step.Approval == nil || course.State != flow.StepOpen {
+		return ""
+	}
+	needed, approvals := step.Approval.Needs.Of(len(course.Assignees)), course.Approvals()
+	if needed < 2 {
+		return ""
+	}
+	text := fmt.Sprintf("%d of %d approved", len(approvals), needed)
+	if len(approvals) > 0 {
+		text += ": " + peopleNames(c, approvals)
+	}
+	return " (" + text + ")"
+}
+
+// stepTexts lists the steps that the run has come to; all of them for the team.
+func stepTexts(c core.Case, all bool) []view.Block {
+	var blocks []view.Block
+	form := len(c.Run.Flow.Form())
+	for i, course := range c.Run.Steps {
+		if i < form || course.Opened.IsZero() && !all {
+			continue
+		}
+		blocks = append(blocks, view.Text{Spans: courseSpans(c, i)})
+	}
+	return merge(blocks)
+}
+
+// maxStepBlocks keeps a long flow's card within what every platform can show.
+const maxStepBlocks = 20
+
+// merge joins texts so that there are not too many blocks.
+func merge(blocks []view.Block) []view.Block {
+	if len(blocks) <= maxStepBlocks {
+		return blocks
+	}
+	var spans []view.Span
+	for i, b := range blocks {
+		if i > 0 {
+			spans = append(spans, view.Words("\n"))
+		}
+		spans = append(spans, b.(view.Text).Spans...)
+	}
+	return []view.Block{view.Text{Spans: spans}}
+}
+
+// earlier tells what happened before the step at place i.
+func earlier(c core.Case, i int) []view.Block {
+	var blocks []view.Block
+	for j := len(c.Run.Flow.Form()); j < i; j++ {
+		if c.Run.Steps[j].State != flow.StepSkipped {
+			blocks = append(blocks, view.Text{Spans: courseSpans(c, j)})
+		}
+	}
+	return merge(blocks)
+}
+
+// courseSpans tells how one step stands, in a line or two.
+func courseSpans(c core.Case, i int) []view.Span {
+	step, course := c.Run.Flow.Steps[i], c.Run.Steps[i]
+	spans := []view.Span{view.Strong(step.Name()), view.Words(": ")}
+	add := func(s ...view.Span) { spans = append(spans, s...) }
+	switch course.State {
+	case flow.StepWaiting:
+		add(view.Words("not yet"))
+	case flow.StepSkipped:
+		add(view.Words("skipped, because " + course.Why))
+	case flow.StepOpen:
+		add(openSpans(c, i)...)
+	default:
+		act, ok := course.Last()
+		if !ok {
+			add(view.Words(string(course.State)))
+			break
+		}
+		who := name(c, act.By)
+		if course.State == flow.StepApproved {
+			who = peopleNames(c, course.Approvals())
+		}
+		add(view.Words(doneWord(course.State)+" by "+who+", "), view.Time(act.At))
+		for _, a := range course.Acts {
+			add(reason(a)...)
+		}
+	}
+	for _, h := range course.Handovers {
+		text := "\nAssigned to " + name(c, h.To) + " by " + name(c, h.By)
+		if len(h.Relieved) > 0 {
+			text = "\nReassigned from " + peopleNames(c, h.Relieved) + " to " + name(c, h.To) + " by " + name(c, h.By)
+		}
+		add(view.Words(text+", "), view.Time(h.At))
+	}
+	return spans
+}
+
+func openSpans(c core.Case, i int) []view.Span {
+	step, course := c.Run.Flow.Steps[i], c.Run.Steps[i]
+	var spans []view.Span
+	if awaited := course.Awaited(); len(awaited) > 0 {
+		spans = words(asks[step.Kind()] + peopleNames(c, awaited) + progress(c, i))
+	} else {
+		spans = words("unassigned" + progress(c, i))
+	}
+	if course.Why != "" {
+		spans = append(spans, view.Words(" ("+course.Why+")"))
+	}
+	return spans
+}
+
+var asks = map[flow.Kind]string{
+	flow.KindApproval: "waiting for approval by ",
+	flow.KindTask:     "to be done by ",
+	flow.KindQuestion: "to be answered by ",
+}
+
+func doneWord(s flow.StepState) string {
+	switch s {
+	case flow.StepApproved:
+		return "Approved"
+	case flow.StepDenied:
+		return "Denied"
+	case flow.StepAnswered:
+		return "Answered"
+	default:
+		return "Done"
+	}
+}
+
+// answerFacts are what was answered so far.
+func answerFacts(c core.Case) []view.Fact {
+	var facts []view.Fact
+	for _, step := range c.Run.Flow.Steps {
+		answer := c.Run.Answers[step.ID]
+		if step.Question == nil || len(answer) == 0 {
+			continue
+		}
+		text := strings.Join(answer, ", ")
+		if step.Question.Type == flow.TypePerson {
+			text = name(c, people.ID(answer[0]))
+		}
+		facts = append(facts, view.Fact{Label: step.Question.Label, Value: words(text)})
+	}
+	return facts
+}
+
+func appendFacts(blocks []view.Block, facts []view.Fact) []view.Block {
+	if len(facts) == 0 {
+		return blocks
+	}
+	return append(blocks, view.Facts{Facts: facts})
+}
+
+func words(s string) []view.Span { return []view.Span{view.Words(s)} }
+
+func name(c core.Case, id people.ID) string { return nameOr(c, id, "somebody who is gone") }
+
+func nameOr(c core.Case, id people.ID, otherwise string) string {
+	if p, ok := c.People[id]; ok {
+		return p.Name
+	}
+	return otherwise
+}
+
+// maxNames is how many people a card names before it counts the rest.
+const maxNames = 10
+
+func peopleNames(c core.Case, ids []people.ID) string {
+	var named []string
+	for i, id := range ids {
+		if i == maxNames {
+			named = append(named, fmt.Sprintf("%d more", len(ids)-maxNames))
+			break
+		}
+		named = append(named, name(c, id))
+	}
+	return strings.Join(named, ", ")
+}
+
+func personsOf(c core.Case, ids []people.ID) []people.Person {
+	var persons []people.Person
+	for _, id := range ids {
+		if p, ok := c.People[id]; ok {
+			persons = append(persons, p)
+		}
+	}
+	return persons
+}

@@ -1,0 +1,60 @@
+package bot
+
+import (
+	"context"
+	"errors"
+
+	"github.com/usher-access/usher/core"
+	"github.com/usher-access/usher/core/errs"
+	"github.com/usher-access/usher/core/people"
+)
+
+// identify returns who acts: the person that the verified account is linked
+// to. The platform is asked about an account that is new or that it has not
+// confirmed for a while.
+func (b *Bot) identify(ctx context.Context, in Interaction) (core.Actor, error) {
+	actor := core.Actor{Via: string(in.From.Platform)}
+	if in.Profile != nil && in.Profile.Distrust() != "" {
+		_, err := b.core.LinkAccount(ctx, in.From, *in.Profile)
+		return actor, err
+	}
+	person, stale, err := b.core.Identity(ctx, in.From)
+	known := err == nil
+	if known && !stale {
+		actor.Person = person
+		return actor, nil
+	}
+	if !known && !errors.Is(err, errs.NotFound) {
+		return actor, err
+	}
+	profile, err := b.profile(ctx, in.From)
+	if err != nil {
+		if known {
+			b.log.WarnContext(ctx, "account not confirmed, its link stands", "account", in.From.User, "error", err)
+			actor.Person = person
+			return actor, nil
+		}
+		b.log.WarnContext(ctx, "account not confirmed", "account", in.From.User, "error", err)
+		return actor, errs.New(errs.Unavailable, "It could not be found out who you are. Please try again in a moment.")
+	}
+	actor.Person, err = b.core.LinkAccount(ctx, in.From, profile)
+	return actor, err
+}
+
+// familiar reports whether identify would do without asking the platform.
+func (b *Bot) familiar(ctx context.Context, in Interaction) bool {
+	_, stale, err := b.core.Identity(ctx, in.From)
+	return err == nil && !stale || in.Profile != nil
+}
+
+func (b *Bot) profile(ctx context.Context, account people.Account) (people.Profile, error) {
+	adapter, ok := b.adapters[account.Platform]
+	if !ok {
+		return people.Profile{}, errors.New("no adapter for " + string(account.Platform))
+	}
+	profile, err := adapter.Profile(ctx, account)
+	if IsGone(err) {
+		return people.Profile{Deleted: true}, nil
+	}
+	return profile, err
+}

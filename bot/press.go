@@ -1,0 +1,200 @@
+package bot
+
+import (
+	"context"
+	"errors"
+
+	"github.com/usher-access/usher/bot/view"
+	"github.com/usher-access/usher/core"
+	"github.com/usher-access/usher/core/errs"
+	"github.com/usher-access/usher/core/flow"
+)
+
+// What buttons do.
+const (
+	actionApprove  = "approve"
+	actionDeny     = "deny"
+	actionComplete = "complete"
+	actionAnswer   = "answer"
+	actionCancel   = "cancel"
+	actionTake     = "take"
+	actionAssign   = "assign"
+	actionReassign = "reassign"
+	actionMine     = "status-mine"
+	actionAwaiting = "status-awaiting"
+)
+
+const (
+	inputReason = "reason"
+	inputNote   = "note"
+	inputPerson = "person"
+	inputFrom   = "from"
+)
+
+var verbs = map[string]flow.Verb{
+	actionApprove:  flow.Approve,
+	actionDeny:     flow.Deny,
+	actionComplete: flow.Complete,
+	actionAnswer:   flow.Reply,
+}
+
+// press answers a click. The person is authorised by the core now, whatever
+// the button looked like.
+func (b *Bot) press(ctx context.Context, in Interaction, actor core.Actor, e Press) (Response, error) {
+	switch e.Action {
+	case actionMine, actionAwaiting:
+		return b.statusPage(ctx, actor, e)
+	}
+	t, posting, err := b.find(ctx, e.Value)
+	if err != nil {
+		return nil, err
+	}
+	b.learn(ctx, posting, in.Message)
+	resp, err := b.pressed(ctx, actor, e.Action, t, posting)
+	if errors.Is(err, errs.Conflict) {
+		b.refresh(ctx, posting)
+	}
+	return resp, err
+}
+
+func (b *Bot) pressed(ctx context.Context, actor core.Actor, action string, t target, p Posting) (Response, error) {
+	switch action {
+	case actionApprove:
+		return b.approve(ctx, actor, t, p)
+	case actionDeny, actionComplete, actionAnswer:
+		return b.openStepForm(ctx, actor, action, t, p)
+	case actionCancel:
+		_, err := b.core.Cancel(ctx, actor, p.Request)
+		return Done{}, err
+	case actionTake:
+		_, err := b.core.Assign(ctx, actor, t.ref(p), core.Assignment{To: actor.Person, Round: t.Round})
+		return Done{}, err
+	case actionAssign, actionReassign:
+		return b.openAssign(ctx, actor, action, t, p)
+	default:
+		return nil, errStale
+	}
+}
+
+// approve decides at once, unless a reason is asked for first.
+func (b *Bot) approve(ctx context.Context, actor core.Actor, t target, p Posting) (Response, error) {
+	_, err := b.core.Decide(ctx, actor, t.ref(p), flow.Approve, "")
+	if errors.Is(err, errs.Invalid) {
+		return b.openStepForm(ctx, actor, actionApprove, t, p)
+	}
+	return Done{}, err
+}
+
+// openStepForm opens the form that completes a click: a reason, a note, an answer.
+func (b *Bot) openStepForm(ctx context.Context, actor core.Actor, action string, t target, p Posting) (Response, error) {
+	r, err := b.core.MayAct(ctx, actor, t.ref(p), verbs[action])
+	if err != nil {
+		return nil, err
+	}
+	step, _, _ := r.Run.Flow.Step(t.Step)
+	form := view.Form{ID: t.String(), Name: action, Blocks: []view.Block{
+		view.Text{Spans: []view.Span{view.Strong(r.ID.String()), view.Words("  " + r.Title)}},
+	}}
+	switch {
+	case action == actionApprove && step.Approval != nil:
+		form.Title, form.Submit = "Approve", "Approve"
+		form.Blocks = append(form.Blocks, noteInput(inputReason, "Reason", step.Approval.Reason.Approve))
+	case action == actionDeny && step.Approval != nil:
+		form.Title, form.Submit = "Deny", "Deny"
+		form.Blocks = append(form.Blocks, noteInput(inputReason, "Reason", step.Approval.Reason.Deny))
+	case action == actionComplete && step.Task != nil:
+		form.Title, form.Submit = "Mark as done", "Mark as done"
+		form.Blocks = append(form.Blocks,
+			view.Text{Spans: []view.Span{view.Words(step.Name())}},
+			noteInput(inputNote, "Note", false))
+	case action == actionAnswer && step.Question != nil:
+		form.Title, form.Submit = "Answer", "Submit"
+		input, err := b.questionInput(ctx, step, nil)
+		if err != nil {
+			return nil, err
+		}
+		form.Blocks = append(form.Blocks, input)
+	default:
+		return nil, errStale
+	}
+	return OpenForm{Form: form}, nil
+}
+
+func noteInput(id, label string, required bool) view.Input {
+	return view.Input{
+		ID: id, Label: label, Required: required,
+		Field: view.TextField{Max: flow.MaxText, Multiline: true},
+	}
+}
+
+// submit answers a form.
+func (b *Bot) submit(ctx context.Context, in Interaction, actor core.Actor, e Submit) (Response, error) {
+	switch e.Form {
+	case formPick:
+		return b.picked(ctx, in, actor, e)
+	case formRequest:
+		return b.request(ctx, in, actor, e)
+	}
+	t, p, err := b.find(ctx, e.ID)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := b.submitted(ctx, actor, e, t, p)
+	if errors.Is(err, errs.Conflict) {
+		b.refresh(ctx, p)
+	}
+	return resp, err
+}
+
+func (b *Bot) submitted(ctx context.Context, actor core.Actor, e Submit, t target, p Posting) (Response, error) {
+	ref := t.ref(p)
+	var err error
+	switch e.Form {
+	case actionApprove, actionDeny:
+		_, err = b.core.Decide(ctx, actor, ref, verbs[e.Form], first(e.Values[inputReason]))
+		err = at(inputReason, err)
+	case actionComplete:
+		_, err = b.core.Complete(ctx, actor, ref, first(e.Values[inputNote]))
+		err = at(inputNote, err)
+	case actionAnswer:
+		_, err = b.core.Answer(ctx, actor, ref, e.Values[t.Step])
+	case actionAssign, actionReassign:
+		_, err = b.core.Assign(ctx, actor, ref, core.Assignment{
+			To: personID(e.Values[inputPerson]), From: personID(e.Values[inputFrom]), Round: t.Round,
+		})
+		err = at(inputPerson, err)
+	default:
+		err = errStale
+	}
+	return Done{}, err
+}
+
+// at puts what is wrong with the only thing that was entered at its input.
+func at(input string, err error) error {
+	refusal, ok := errs.As(err)
+	if !ok || refusal.Code != errs.Invalid || len(refusal.Fields) > 0 {
+		return err
+	}
+	return &errs.Error{Code: refusal.Code, Message: refusal.Message, Fields: map[string]string{input: refusal.Message}}
+}
+
+// learn remembers a message that shows a posting though nobody recorded it: the
+// platform sent it and answered with an error. From now on it is kept up to
+// date like the first.
+func (b *Bot) learn(ctx context.Context, p Posting, clicked *MessageRef) {
+	if clicked == nil || p.Message == "" || clicked.Channel != p.Channel || clicked.ID == p.Message {
+		return
+	}
+	another := p
+	another.ID, another.Copy, another.Message, another.Shown = b.newID(), clicked.ID, clicked.ID, ""
+	if err := b.ledger.Plan(ctx, []Posting{another}, nil); err != nil {
+		b.log.WarnContext(ctx, "remember another copy", "request", p.Request, "error", err)
+	}
+}
+
+// refresh brings a posting up to date that somebody acted on too late.
+func (b *Bot) refresh(ctx context.Context, p Posting) {
+	if err := b.ledger.Plan(ctx, nil, []string{p.ID}); err != nil {
+		b.log.WarnContext(ctx, "refresh a posting", "request", p.Request, "error", err)
+	}
+}

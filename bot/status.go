@@ -1,0 +1,114 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/usher-access/usher/bot/view"
+	"github.com/usher-access/usher/core"
+	"github.com/usher-access/usher/core/people"
+)
+
+const statusPageSize = 5
+
+// status lists the person's open requests and what waits for the person.
+func (b *Bot) status(ctx context.Context, actor core.Actor) (Response, error) {
+	mine, err := b.mine(ctx, actor.Person, 0)
+	if err != nil {
+		return nil, err
+	}
+	awaiting, err := b.awaiting(ctx, actor.Person, 0)
+	if err != nil {
+		return nil, err
+	}
+	return Tell{Message: view.Message{
+		Summary: "Your requests, and what waits for you",
+		Blocks:  append(append(mine, view.Divider{}), awaiting...),
+	}}, nil
+}
+
+// statusPage shows the next page of one of the two lists.
+func (b *Bot) statusPage(ctx context.Context, actor core.Actor, e Press) (Response, error) {
+	below, err := core.ParseRequestID(e.Value)
+	if err != nil {
+		return nil, errStale
+	}
+	if err := b.core.Active(ctx, actor.Person); err != nil {
+		return nil, err
+	}
+	list := b.mine
+	if e.Action == actionAwaiting {
+		list = b.awaiting
+	}
+	blocks, err := list(ctx, actor.Person, below)
+	return Tell{Message: view.Message{Summary: "More of your list", Blocks: blocks}}, err
+}
+
+func (b *Bot) mine(ctx context.Context, id people.ID, below core.RequestID) ([]view.Block, error) {
+	page, err := b.core.Mine(ctx, id, below, statusPageSize)
+	if err != nil {
+		return nil, err
+	}
+	return listing("Your open requests", "You have no open requests.", actionMine, page, func(c core.Case) ([]view.Button, error) {
+		p, found, err := b.own(ctx, c.ID, PostingRequester, "", id)
+		if !found || c.Run.Touched() {
+			return nil, err
+		}
+		return []view.Button{cancelButton(c, p)}, nil
+	})
+}
+
+func (b *Bot) awaiting(ctx context.Context, id people.ID, below core.RequestID) ([]view.Block, error) {
+	page, err := b.core.Awaiting(ctx, id, below, statusPageSize)
+	if err != nil {
+		return nil, err
+	}
+	return listing("Waiting for you", "Nothing waits for you.", actionAwaiting, page, func(c core.Case) ([]view.Button, error) {
+		step, i, open := c.Run.Open()
+		if !open {
+			return nil, nil
+		}
+		p, found, err := b.own(ctx, c.ID, PostingAsk, step.ID, id)
+		if !found {
+			return nil, err
+		}
+		return askButtons(step, target{Posting: p.ID, Step: step.ID, Round: c.Run.Steps[i].Round()}), nil
+	})
+}
+
+// listing shows a page of requests, each with its buttons.
+func listing(title, none, more string, page core.Page, buttonsOf func(core.Case) ([]view.Button, error)) ([]view.Block, error) {
+	blocks := []view.Block{view.Text{Spans: []view.Span{view.Strong(title)}}}
+	if len(page.Cases) == 0 {
+		blocks = append(blocks, view.Text{Spans: words(none)})
+	}
+	for _, c := range page.Cases {
+		line := fmt.Sprintf("%s · %s · %s\n", c.ID, c.Title, name(c, c.Requester))
+		blocks = append(blocks, view.Text{Spans: append(words(line), stateSpans(c)...)})
+		buttons, err := buttonsOf(c)
+		if err != nil {
+			return nil, err
+		}
+		if len(buttons) > 0 {
+			blocks = append(blocks, view.Actions{Buttons: buttons})
+		}
+	}
+	if page.More != 0 {
+		blocks = append(blocks, view.Actions{Buttons: []view.Button{
+			{Label: "Show more", Action: more, Value: page.More.String()},
+		}})
+	}
+	return blocks, nil
+}
+
+// own returns the person's own posting about a request, whose buttons may stand
+// elsewhere too; it may not be there yet.
+func (b *Bot) own(ctx context.Context, id core.RequestID, kind PostingKind, step string, person people.ID) (Posting, bool, error) {
+	postings, err := b.ledger.Postings(ctx, id)
+	for _, p := range postings {
+		if p.Kind == kind && p.Step == step && p.Person == person {
+			return p, true, err
+		}
+	}
+	return Posting{}, false, err
+}
