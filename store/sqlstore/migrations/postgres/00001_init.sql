@@ -1,0 +1,138 @@
+-- +goose Up
+CREATE TABLE people (
+    id         text PRIMARY KEY,
+    email      text NOT NULL UNIQUE,
+    name       text NOT NULL,
+    title      text NOT NULL,
+    manager    text NOT NULL,
+    active     boolean NOT NULL,
+    attributes json NOT NULL,
+    search     text NOT NULL
+);
+
+CREATE TABLE people_groups (
+    name  text PRIMARY KEY,
+    title text NOT NULL
+);
+
+-- A group has members and owners, a team has members; position keeps their order.
+CREATE TABLE memberships (
+    kind     text NOT NULL,
+    name     text NOT NULL,
+    person   text NOT NULL,
+    position integer NOT NULL,
+    PRIMARY KEY (kind, name, person)
+);
+CREATE INDEX memberships_person ON memberships (person, kind);
+
+CREATE TABLE teams (
+    name          text PRIMARY KEY,
+    title         text NOT NULL,
+    slack         text NOT NULL,
+    msteams       text NOT NULL,
+    assign_mode   text NOT NULL,
+    assign_person text NOT NULL,
+    private       boolean NOT NULL,
+    turn          bigint NOT NULL DEFAULT 0
+);
+
+CREATE TABLE request_types (
+    name        text PRIMARY KEY,
+    title       text NOT NULL,
+    description text NOT NULL,
+    team        text NOT NULL,
+    everyone    boolean NOT NULL,
+    rule        text NOT NULL,
+    published   boolean NOT NULL,
+    by_hand     boolean NOT NULL,
+    flow        json NOT NULL,
+    revision    text NOT NULL,
+    search      text NOT NULL
+);
+
+CREATE TABLE audiences (
+    request_type text NOT NULL,
+    kind         text NOT NULL,
+    name         text NOT NULL,
+    PRIMARY KEY (request_type, kind, name)
+);
+
+CREATE TABLE settings (
+    id    integer PRIMARY KEY CHECK (id = 1),
+    value json NOT NULL
+);
+
+CREATE TABLE accounts (
+    platform  text NOT NULL,
+    workspace text NOT NULL,
+    account   text NOT NULL,
+    person    text NOT NULL,
+    email     text NOT NULL,
+    checked   timestamptz NOT NULL,
+    PRIMARY KEY (platform, workspace, account)
+);
+CREATE INDEX accounts_person ON accounts (person, platform);
+
+-- The flow never changes, so it has a column of its own that no decision
+-- writes again; the free space lets a decision's new row version stay on its page.
+CREATE TABLE requests (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    key        text NOT NULL UNIQUE,
+    type       text NOT NULL,
+    title      text NOT NULL,
+    team       text NOT NULL,
+    requester  text NOT NULL,
+    creator    text NOT NULL,
+    assignee   text NOT NULL,
+    pending    boolean NOT NULL,
+    flow       json NOT NULL,
+    run        json NOT NULL,
+    version    bigint NOT NULL,
+    chain_seq  bigint NOT NULL,
+    chain_hash text NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL
+) WITH (fillfactor = 70);
+CREATE INDEX requests_mine ON requests (requester, id) WHERE pending;
+
+CREATE TABLE asked (
+    request bigint NOT NULL,
+    step    text NOT NULL,
+    person  text NOT NULL,
+    PRIMARY KEY (request, step, person)
+);
+CREATE INDEX asked_person ON asked (person, request);
+
+CREATE TABLE audit_events (
+    chain  text NOT NULL,
+    seq    bigint NOT NULL,
+    at     timestamptz NOT NULL,
+    actor  text NOT NULL,
+    via    text NOT NULL,
+    kind   text NOT NULL,
+    step   text NOT NULL,
+    people json NOT NULL,
+    note   text NOT NULL,
+    hash   text NOT NULL,
+    PRIMARY KEY (chain, seq)
+);
+
+CREATE TABLE postings (
+    id       text PRIMARY KEY,
+    request  bigint NOT NULL,
+    kind     text NOT NULL,
+    step     text NOT NULL,
+    person   text NOT NULL,
+    platform text NOT NULL,
+    copy     text NOT NULL,
+    channel  text NOT NULL,
+    message  text NOT NULL,
+    shown    text NOT NULL,
+    failed   text NOT NULL,
+    leased   bigint NOT NULL, -- microseconds since 1970
+    UNIQUE (request, kind, step, person, platform, copy)
+);
+
+-- +goose Down
+DROP TABLE postings, audit_events, asked, requests, accounts, settings, audiences,
+    request_types, teams, memberships, people_groups, people;

@@ -1,0 +1,179 @@
+package sqlstore
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/usher-access/usher/core"
+	"github.com/usher-access/usher/core/audit"
+	"github.com/usher-access/usher/core/errs"
+	"github.com/usher-access/usher/core/flow"
+	"github.com/usher-access/usher/core/people"
+)
+
+type requestRow struct {
+	ID        int64 `gorm:"primaryKey;autoIncrement"`
+	Key       string
+	Type      string
+	Title     string
+	Team      string
+	Requester string
+	Creator   string
+	Assignee  string
+	Pending   bool
+	Flow      string
+	Run       string
+	Version   int64
+	ChainSeq  int64
+	ChainHash string
+	Created   time.Time `gorm:"column:created_at"`
+	Updated   time.Time `gorm:"column:updated_at"`
+}
+
+func (requestRow) TableName() string { return "requests" }
+
+func (r requestRow) request() (core.Request, error) {
+	out := core.Request{
+		ID: core.RequestID(r.ID), Key: r.Key, Type: r.Type, Title: r.Title, Team: r.Team,
+		Requester: people.ID(r.Requester), Creator: people.ID(r.Creator), Assignee: people.ID(r.Assignee),
+		Version: r.Version, Chain: audit.Head{Seq: r.ChainSeq, Hash: r.ChainHash},
+		Created: r.Created.UTC(), Updated: r.Updated.UTC(),
+	}
+	if err := json.Unmarshal([]byte(r.Run), &out.Run); err != nil {
+		return out, wrap(err, "read run of "+out.ID.String())
+	}
+	return out, wrap(json.Unmarshal([]byte(r.Flow), &out.Run.Flow), "read flow of "+out.ID.String())
+}
+
+func requests(rows []requestRow) ([]core.Request, error) {
+	found := make([]core.Request, len(rows))
+	for i, row := range rows {
+		var err error
+		if found[i], err = row.request(); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+func (r reader) Request(ctx context.Context, id core.RequestID) (core.Request, error) {
+	return take(r.with(ctx).Where("id = ?", int64(id)))
+}
+
+func (r reader) RequestByKey(ctx context.Context, key string) (core.Request, error) {
+	return take(r.with(ctx).Where("key = ?", key))
+}
+
+func take(q *gorm.DB) (core.Request, error) {
+	var row requestRow
+	if err := missing(q.Take(&row).Error, "request"); err != nil {
+		return core.Request{}, err
+	}
+	return row.request()
+}
+
+func (r reader) RequestsOf(ctx context.Context, requester people.ID, below core.RequestID, limit int) ([]core.Request, error) {
+	q := r.with(ctx).Where("requester = ? AND pending", string(requester))
+	if below > 0 {
+		q = q.Where("id < ?", int64(below))
+	}
+	var rows []requestRow
+	if err := q.Order("id DESC").Limit(limit).Find(&rows).Error; err != nil {
+		return nil, wrap(err, "read somebody's requests")
+	}
+	return requests(rows)
+}
+
+func (r reader) Awaiting(ctx context.Context, person people.ID, below core.RequestID, limit int) ([]core.Request, error) {
+	q := r.with(ctx).Joins("JOIN asked ON asked.request = requests.id").Where("asked.person = ?", string(person))
+	if below > 0 {
+		q = q.Where("asked.request < ?", int64(below))
+	}
+	var rows []requestRow
+	if err := q.Order("asked.request DESC").Limit(limit).Find(&rows).Error; err != nil {
+		return nil, wrap(err, "read what waits for somebody")
+	}
+	return requests(rows)
+}
+
+func (t *tx) LockRequest(ctx context.Context, id core.RequestID) (core.Request, error) {
+	return take(t.with(ctx).Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).Where("id = ?", int64(id)))
+}
+
+func (t *tx) InsertRequest(ctx context.Context, r *core.Request) error {
+	run, err := json.Marshal(r.Run)
+	if err != nil {
+		return wrap(err, "write run")
+	}
+	steps, err := json.Marshal(r.Run.Flow)
+	if err != nil {
+		return wrap(err, "write flow")
+	}
+	row := requestRow{
+		Key: r.Key, Type: r.Type, Title: r.Title, Team: r.Team,
+		Requester: string(r.Requester), Creator: string(r.Creator), Assignee: string(r.Assignee),
+		Pending: r.Run.State == flow.Pending, Flow: string(steps), Run: string(run), Version: 1,
+		ChainSeq: r.Chain.Seq, ChainHash: r.Chain.Hash, Created: r.Created, Updated: r.Updated,
+	}
+	created := t.with(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&row)
+	if created.Error != nil {
+		return wrap(created.Error, "insert request")
+	}
+	if created.RowsAffected == 0 {
+		return errs.New(errs.Conflict, "This form was submitted before.")
+	}
+	r.ID, r.Version = core.RequestID(row.ID), 1
+	return nil
+}
+
+func (t *tx) SaveRequest(ctx context.Context, r *core.Request) error {
+	run, err := json.Marshal(r.Run)
+	if err != nil {
+		return wrap(err, "write run")
+	}
+	saved := t.with(ctx).Model(&requestRow{}).Where("id = ? AND version = ?", int64(r.ID), r.Version).
+		Updates(map[string]any{
+			"assignee": string(r.Assignee), "pending": r.Run.State == flow.Pending, "run": string(run),
+			"version": r.Version + 1, "chain_seq": r.Chain.Seq, "chain_hash": r.Chain.Hash, "updated_at": r.Updated,
+		})
+	if saved.Error != nil {
+		return wrap(saved.Error, "save "+r.ID.String())
+	}
+	if saved.RowsAffected == 0 {
+		return errs.New(errs.Conflict, "%s was changed in the meantime.", r.ID)
+	}
+	r.Version++
+	return nil
+}
+
+type askedRow struct {
+	Request int64  `gorm:"primaryKey"`
+	Step    string `gorm:"primaryKey"`
+	Person  string `gorm:"primaryKey"`
+}
+
+func (askedRow) TableName() string { return "asked" }
+
+func (t *tx) SetAsked(ctx context.Context, id core.RequestID, asked []core.Asked) error {
+	if err := t.with(ctx).Where("request = ?", int64(id)).Delete(&askedRow{}).Error; err != nil {
+		return wrap(err, "save who is asked")
+	}
+	if len(asked) == 0 {
+		return nil
+	}
+	rows := make([]askedRow, len(asked))
+	for i, a := range asked {
+		rows[i] = askedRow{Request: int64(id), Step: a.Step, Person: string(a.Person)}
+	}
+	return wrap(t.with(ctx).Create(&rows).Error, "save who is asked")
+}
+
+func (t *tx) NextTurn(ctx context.Context, team string) (int64, error) {
+	row := struct{ Turn int64 }{}
+	err := t.with(ctx).Raw("UPDATE teams SET turn = turn + 1 WHERE name = ? RETURNING turn", team).Scan(&row).Error
+	return row.Turn - 1, wrap(err, "take a turn")
+}
