@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"runtime/debug"
+	"strings"
+
+	"github.com/usher-access/usher/adapters/policyfile"
+	"github.com/usher-access/usher/core"
+	"github.com/usher-access/usher/core/audit"
+	"github.com/usher-access/usher/manifests"
+	"github.com/usher-access/usher/store/sqlstore"
+)
+
+// viaCommand is the channel of what is done on the command line.
+const viaCommand = "command line"
+
+type applyCommand struct {
+	From      string `short:"f" required:"" placeholder:"DIR" help:"Folder of *.yaml files."`
+	NoMigrate bool   `help:"Don't bring the database to the newest version first."`
+}
+
+// Help is shown by usher apply --help.
+func (applyCommand) Help() string {
+	return `What is new or different is written; what the files don't mention stays.
+Nothing is written unless everything is right; all mistakes are shown at once.
+
+Example:
+  usher apply -f policy/`
+}
+
+// Run applies a policy.
+func (a *applyCommand) Run(ctx context.Context, c *Config, s streams) error {
+	return withParts(ctx, c, s, !a.NoMigrate, func(p *parts) error {
+		applied, err := apply(ctx, p, a.From, viaCommand)
+		if err != nil {
+			return err
+		}
+		report(s.out, applied)
+		return nil
+	})
+}
+
+// apply reads a policy folder and applies it.
+func apply(ctx context.Context, p *parts, dir, via string) (core.Applied, error) {
+	known, err := p.store.Names(ctx)
+	if err != nil {
+		return core.Applied{}, err
+	}
+	policy, err := policyfile.Load(dir, known, p.rules)
+	if mistakes, ok := errors.AsType[policyfile.Mistakes](err); ok {
+		return core.Applied{}, fmt.Errorf("the policy in %s can't be applied\n%w", dir, mistakes)
+	}
+	if err != nil {
+		return core.Applied{}, err
+	}
+	return p.core.Apply(ctx, core.Actor{Via: via}, policy)
+}
+
+func report(w io.Writer, a core.Applied) {
+	if a.Count() == 0 {
+		fmt.Fprintln(w, "Nothing to change: everything is as the policy says.")
+		return
+	}
+	for _, part := range []struct {
+		kind  string
+		names []string
+	}{{"people", a.People}, {"groups", a.Groups}, {"teams", a.Teams}, {"request types", a.RequestTypes}} {
+		if len(part.names) > 0 {
+			fmt.Fprintf(w, "%s: %s\n", part.kind, strings.Join(part.names, ", "))
+		}
+	}
+	if a.Settings {
+		fmt.Fprintln(w, "settings")
+	}
+	fmt.Fprintf(w, "Applied: %d new or changed.\n", a.Count())
+}
+
+type migrateCommand struct{}
+
+// Run migrates the database.
+func (migrateCommand) Run(ctx context.Context, c *Config, s streams) error {
+	store, err := sqlstore.Open(ctx, c.DatabaseURL, sqlstore.Options{})
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	if err := store.Migrate(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "The %s database is of the newest version.\n", store.Dialect())
+	return nil
+}
+
+type auditCommand struct {
+	Verify auditVerifyCommand `cmd:"" help:"Check every chain of the audit record."`
+}
+
+type auditVerifyCommand struct{}
+
+// Help is shown by usher audit verify --help.
+func (auditVerifyCommand) Help() string {
+	return `Every event is sealed with the hash of the one before, so an event that was
+changed, removed or added breaks its chain. The first broken link is named, and
+the exit code is 1.`
+}
+
+// Run verifies the audit record.
+func (auditVerifyCommand) Run(ctx context.Context, c *Config, s streams) error {
+	return withParts(ctx, c, s, false, func(p *parts) error {
+		const step = 100_000
+		next := step
+		read, err := p.core.VerifyAudit(ctx, func(v core.Verified) {
+			if v.Events >= next {
+				fmt.Fprintf(s.err, "%d events …\n", v.Events)
+				next += step
+			}
+		})
+		if broken, ok := errors.AsType[*audit.Broken](err); ok {
+			fmt.Fprintf(s.out, "Broken: %s.\n", broken)
+			return exit(1)
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(s.out, "All %d chains with %d events hold.\n", read.Chains, read.Events)
+		return nil
+	})
+}
+
+type manifestCommand struct {
+	Slack manifestSlackCommand `cmd:"" help:"Print the Slack app's manifest, and the link that creates the app."`
+}
+
+type manifestSlackCommand struct {
+	At     string `name:"at" placeholder:"URL" help:"Where Slack reaches usher; USHER_URL when empty."`
+	Socket bool   `help:"For Socket Mode, where Slack needs to reach nothing."`
+}
+
+// Help is shown by usher manifest slack --help.
+func (manifestSlackCommand) Help() string {
+	return `Examples:
+  usher manifest slack --socket
+  usher manifest slack --url https://usher.acme.example`
+}
+
+// newSlackApp is where Slack creates an app from a manifest.
+const newSlackApp = "https://api.slack.com/apps?new_app=1&manifest_yaml="
+
+// Run prints the manifest.
+func (m *manifestSlackCommand) Run(c *Config, s streams) error {
+	at := m.At
+	if at == "" {
+		at = c.URL
+	}
+	if !m.Socket && !strings.HasPrefix(at, "https://") {
+		return errors.New("say where Slack reaches usher with --url https://…, or use --socket")
+	}
+	manifest := slackManifest(strings.TrimRight(at, "/"), m.Socket)
+	fmt.Fprint(s.out, manifest)
+	fmt.Fprintf(s.out, "\n# Create the app: %s%s\n", newSlackApp, url.QueryEscape(manifest))
+	return nil
+}
+
+// slackManifest fills in where usher runs. Over a socket there are no URLs.
+func slackManifest(at string, socket bool) string {
+	const example = "https://usher.example"
+	if !socket {
+		return strings.ReplaceAll(manifests.Slack, example, at)
+	}
+	var kept []string
+	for line := range strings.Lines(manifests.Slack) {
+		if !strings.Contains(line, example) {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Replace(strings.Join(kept, ""), "socket_mode_enabled: false", "socket_mode_enabled: true", 1)
+}
+
+type versionCommand struct{}
+
+// Run prints the version.
+func (versionCommand) Run(s streams) error {
+	fmt.Fprintln(s.out, "usher", version())
+	return nil
+}
+
+// version is the module's version, and the commit it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			v += " " + s.Value
+		}
+	}
+	return strings.TrimSpace(v)
+}

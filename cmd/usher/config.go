@@ -1,0 +1,154 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/mattn/go-isatty"
+
+	"github.com/usher-access/usher/adapters/slack"
+	"github.com/usher-access/usher/store/sqlstore"
+)
+
+// Config is the configuration, from the environment or from flags.
+type Config struct {
+	Listen      string `env:"USHER_LISTEN" default:"127.0.0.1:8080" help:"Address to listen on."`
+	URL         string `name:"url" env:"USHER_URL" help:"Public base URL; http://LISTEN when empty."`
+	DatabaseURL string `env:"DATABASE_URL" default:"sqlite:usher.db" help:"postgres://… or sqlite:PATH."`
+	RedisURL    string `env:"REDIS_URL" help:"redis://…; in this process when empty."`
+	Policy      string `env:"USHER_POLICY" placeholder:"DIR" help:"Policy folder to apply at start."`
+
+	SlackBotToken      string   `env:"SLACK_BOT_TOKEN" hidden:"" help:"Slack's bot token."`
+	SlackSigningSecret []string `env:"SLACK_SIGNING_SECRET" hidden:"" help:"Slack over HTTP; two, with a comma, during a rotation."`
+	SlackAppToken      string   `env:"SLACK_APP_TOKEN" hidden:"" help:"Slack over Socket Mode."`
+	SlackAPIURL        string   `name:"slack-api-url" env:"SLACK_API_URL" default:"https://slack.com/api/" hidden:"" help:"Slack's Web API."`
+
+	LogLevel  string `env:"LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
+	LogFormat string `env:"LOG_FORMAT" default:"" enum:",text,json" help:"text or json; text on a terminal."`
+}
+
+// secrets may also be in files, named by NAME_FILE.
+var secrets = []string{
+	"DATABASE_URL", "REDIS_URL", "SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_APP_TOKEN",
+}
+
+// maxSecret bounds a secret's file.
+const maxSecret = 64 << 10
+
+// secretsFromFiles puts the contents of the files that NAME_FILE variables name
+// where NAME would be.
+func secretsFromFiles() error {
+	for _, name := range secrets {
+		path := os.Getenv(name + "_FILE")
+		if path == "" || os.Getenv(name) != "" {
+			continue
+		}
+		file, err := os.Open(path)
+		if err != nil {
+			return fmt.Errorf("%s_FILE: %w", name, err)
+		}
+		text, err := io.ReadAll(io.LimitReader(file, maxSecret))
+		if err := errors.Join(err, file.Close()); err != nil {
+			return fmt.Errorf("%s_FILE: %w", name, err)
+		}
+		if err := os.Setenv(name, strings.TrimSpace(string(text))); err != nil {
+			return fmt.Errorf("%s_FILE: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// validate finds all mistakes at once.
+func (c *Config) validate() error {
+	var mistakes []error
+	wrong := func(format string, args ...any) { mistakes = append(mistakes, fmt.Errorf(format, args...)) }
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		wrong("USHER_LISTEN %q is no address; write it as 127.0.0.1:8080", c.Listen)
+	}
+	if c.URL != "" {
+		if u, err := url.Parse(c.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			wrong("USHER_URL must be a URL such as https://usher.example")
+		}
+	}
+	if _, err := sqlstore.DialectOf(c.DatabaseURL); err != nil {
+		mistakes = append(mistakes, err)
+	}
+	secret := len(c.signingSecrets()) > 0
+	switch {
+	case c.SlackBotToken == "" && (c.SlackAppToken != "" || secret):
+		wrong("SLACK_BOT_TOKEN is missing; copy it from the Slack app's OAuth & Permissions page")
+	case c.SlackBotToken != "" && c.SlackAppToken == "" && !secret:
+		wrong("set SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET for HTTP, beside SLACK_BOT_TOKEN")
+	}
+	if c.SlackAppToken != "" && !strings.HasPrefix(c.SlackAppToken, "xapp-") {
+		wrong("SLACK_APP_TOKEN must be an app-level token, which begins with xapp-")
+	}
+	return errors.Join(mistakes...)
+}
+
+func (c *Config) signingSecrets() []string {
+	var out []string
+	for _, s := range c.SlackSigningSecret {
+		if s = strings.TrimSpace(s); s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func (c *Config) slackAPIURL() string { return cmp.Or(c.SlackAPIURL, slack.DefaultAPIURL) }
+
+// publicURL is where people reach usher, without a slash at its end.
+func (c *Config) publicURL() string {
+	return strings.TrimRight(cmp.Or(c.URL, "http://"+c.Listen), "/")
+}
+
+// logger writes to w as configured, each record with its request's ID.
+func (c *Config) logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cmp.Or(c.LogLevel, "info"))); err != nil {
+		level = slog.LevelInfo
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	format := c.LogFormat
+	if format == "" {
+		format = "json"
+		if f, ok := w.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
+			format = "text"
+		}
+	}
+	var handler slog.Handler = slog.NewJSONHandler(w, opts)
+	if format == "text" {
+		handler = slog.NewTextHandler(w, opts)
+	}
+	return slog.New(withRequestID{handler})
+}
+
+// requestIDKey is the context's key of a request's ID.
+type requestIDKey struct{}
+
+// withRequestID adds the ID of the request that is being answered.
+type withRequestID struct{ slog.Handler }
+
+func (h withRequestID) Handle(ctx context.Context, r slog.Record) error {
+	if id, ok := ctx.Value(requestIDKey{}).(string); ok {
+		r.AddAttrs(slog.String("request_id", id))
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h withRequestID) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return withRequestID{h.Handler.WithAttrs(attrs)}
+}
+
+func (h withRequestID) WithGroup(name string) slog.Handler {
+	return withRequestID{h.Handler.WithGroup(name)}
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/usher-access/usher/adapters/slack"
+	"github.com/usher-access/usher/core/people"
+	"github.com/usher-access/usher/store/redisstore"
+	"github.com/usher-access/usher/store/sqlstore"
+)
+
+type doctorCommand struct{}
+
+// Help is shown by usher doctor --help.
+func (doctorCommand) Help() string {
+	return `Each line says what was looked at; each line with ✗ is followed by what to do.
+The exit code is 1 when something is wrong. Nothing is changed.`
+}
+
+// Run checks the configuration.
+func (doctorCommand) Run(ctx context.Context, c *Config, s streams) error {
+	sick := false
+	say := func(f slack.Finding) {
+		if f.OK {
+			fmt.Fprintln(s.out, "✓", f.What)
+			return
+		}
+		sick = true
+		fmt.Fprintf(s.out, "✗ %s\n  → %s\n", f.What, f.Remedy)
+	}
+	store := checkDatabase(ctx, c, say)
+	if store != nil {
+		defer store.Close()
+	}
+	state := checkRedis(ctx, c, say)
+	if state != nil {
+		defer state.Close()
+	}
+	checkSlack(ctx, c, s, store, state, say)
+	if sick {
+		return exit(1)
+	}
+	return nil
+}
+
+func checkDatabase(ctx context.Context, c *Config, say func(slack.Finding)) *sqlstore.Store {
+	store, err := sqlstore.Open(ctx, c.DatabaseURL, sqlstore.Options{})
+	if err != nil {
+		say(slack.Finding{What: "Database: " + err.Error(), Remedy: "Correct DATABASE_URL, or start the database."})
+		return nil
+	}
+	pending, err := store.Pending(ctx)
+	switch {
+	case err != nil:
+		say(slack.Finding{What: "Database: its version can't be read", Remedy: "Run usher migrate."})
+	case pending:
+		say(slack.Finding{What: fmt.Sprintf("Database: %s, of an older version", store.Dialect()), Remedy: "Run usher migrate, or usher serve, which does it."})
+		return store
+	default:
+		say(slack.Finding{OK: true, What: fmt.Sprintf("Database: %s, of the newest version", store.Dialect())})
+	}
+	return store
+}
+
+func checkRedis(ctx context.Context, c *Config, say func(slack.Finding)) *redisstore.Store {
+	state, err := redisstore.Open(c.RedisURL, redisstore.Options{})
+	if err != nil {
+		say(slack.Finding{What: "Redis: " + err.Error(), Remedy: "Correct REDIS_URL."})
+		return nil
+	}
+	switch err := state.Ping(ctx); {
+	case err != nil:
+		say(slack.Finding{What: "Redis: it doesn't answer", Remedy: "Correct REDIS_URL, or start Redis. Until then forms can't be opened."})
+	case state.InProcess():
+		say(slack.Finding{OK: true, What: "Redis: in this process, which is enough for one replica"})
+	default:
+		say(slack.Finding{OK: true, What: "Redis: answers"})
+	}
+	return state
+}
+
+func checkSlack(ctx context.Context, c *Config, s streams, store *sqlstore.Store, state *redisstore.Store, say func(slack.Finding)) {
+	if c.SlackBotToken == "" {
+		say(slack.Finding{
+			What:   "Slack: not configured",
+			Remedy: "Run usher manifest slack --socket, create the app, and set SLACK_BOT_TOKEN and SLACK_APP_TOKEN.",
+		})
+		return
+	}
+	if state == nil {
+		return
+	}
+	adapter, err := slack.New(slack.Config{
+		BotToken: c.SlackBotToken, AppToken: c.SlackAppToken, SigningSecrets: c.signingSecrets(),
+		APIURL: c.slackAPIURL(), Log: c.logger(s.err), Now: now, Pace: state, Cache: state,
+	})
+	if err != nil {
+		say(slack.Finding{What: "Slack: " + err.Error(), Remedy: "Correct the configuration."})
+		return
+	}
+	defer adapter.Close()
+	for _, f := range adapter.Check(ctx) {
+		say(f)
+	}
+	if store == nil {
+		return
+	}
+	names, err := store.Names(ctx)
+	if err != nil {
+		return
+	}
+	for name := range names.Teams {
+		team, err := store.Team(ctx, name)
+		if channel := team.Channels[people.Slack]; err == nil && channel != "" {
+			say(adapter.CheckChannel(ctx, team.Title, channel))
+		}
+	}
+}

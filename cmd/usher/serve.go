@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/usher-access/usher/adapters/slack"
+	"github.com/usher-access/usher/bot"
+	"github.com/usher-access/usher/store/queue"
+	"github.com/usher-access/usher/store/redisstore"
+)
+
+type serveCommand struct {
+	NoMigrate bool `help:"Don't bring the database to the newest version at start."`
+}
+
+// Help is shown by usher serve --help.
+func (serveCommand) Help() string {
+	return `Without any variable usher keeps everything in usher.db and in its own process.
+SIGTERM stops it: what runs is finished, within 10 seconds.
+
+Variables:
+  SLACK_BOT_TOKEN        Slack's bot token (xoxb-…)
+  SLACK_APP_TOKEN        Slack over Socket Mode (xapp-…); nothing comes in over HTTP then
+  SLACK_SIGNING_SECRET   Slack over HTTP; two, with a comma, during a rotation
+
+Examples:
+  SLACK_BOT_TOKEN=xoxb-… SLACK_APP_TOKEN=xapp-… USHER_POLICY=policy usher serve
+  DATABASE_URL=postgres://… REDIS_URL=redis://… usher serve --no-migrate`
+}
+
+// Run serves until ctx ends.
+func (s *serveCommand) Run(ctx context.Context, c *Config, out streams) error {
+	return serve(ctx, c, c.logger(out.err), !s.NoMigrate, nil)
+}
+
+// stopWithin is how long stopping may take in all: answers, then what is left
+// to be said, then jobs.
+const stopWithin = 9 * time.Second
+
+// server is a running usher.
+type server struct {
+	*parts
+	config  *Config
+	log     *slog.Logger
+	state   *redisstore.Store
+	slack   *slack.Adapter // nil: not configured
+	bot     *bot.Bot
+	metrics *metrics
+	http    *http.Server
+}
+
+// serve runs usher until ctx ends. ready is told the address when people can be
+// answered; it may be nil.
+func serve(ctx context.Context, c *Config, log *slog.Logger, migrate bool, ready func(addr string)) error {
+	s, err := newServer(ctx, c, log, migrate)
+	if err != nil {
+		return err
+	}
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", c.Listen)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen on %s: %w", c.Listen, err), s.stop(nil))
+	}
+	if err := s.queue.Start(ctx); err != nil {
+		return errors.Join(err, listener.Close(), s.stop(nil))
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- s.http.Serve(listener) }()
+	var socket sync.WaitGroup
+	if s.slack != nil && c.SlackAppToken != "" {
+		socket.Go(func() { s.slack.RunSocket(ctx, s.handler()) })
+	}
+	log.Info("usher is ready", "listen", listener.Addr().String(), "url", c.publicURL(),
+		"database", s.store.Dialect(), "redis in process", s.state.InProcess(), "slack", s.slackMode())
+	if s.slack == nil {
+		log.Warn("no chat is configured, so nobody can ask for anything; run usher doctor")
+	}
+	if ready != nil {
+		ready(listener.Addr().String())
+	}
+	select {
+	case <-ctx.Done():
+		log.Info("stopping")
+	case err = <-failed:
+	}
+	return errors.Join(err, s.stop(&socket))
+}
+
+// newServer puts all parts together; nothing runs yet.
+func newServer(ctx context.Context, c *Config, log *slog.Logger, migrate bool) (*server, error) {
+	p, err := assemble(ctx, c, log, migrate)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{parts: p, config: c, log: log}
+	if err := s.setUp(ctx); err != nil {
+		return nil, errors.Join(err, s.stop(nil))
+	}
+	return s, nil
+}
+
+func (s *server) setUp(ctx context.Context) error {
+	if s.config.Policy != "" {
+		applied, err := apply(ctx, s.parts, s.config.Policy, "start")
+		if err != nil {
+			return err
+		}
+		s.log.Info("policy applied", "folder", s.config.Policy, "changed", applied.Count())
+	}
+	var err error
+	if s.state, err = redisstore.Open(s.config.RedisURL, redisstore.Options{}); err != nil {
+		return err
+	}
+	s.metrics = newMetrics(s.queue)
+	s.bot = bot.New(bot.Config{
+		Core: s.core, Sessions: s.state, Ledger: s.store, Log: s.log, Now: now, NewID: newID,
+	})
+	if err := s.setUpSlack(); err != nil {
+		return err
+	}
+	queue.Handle(s.queue, s.bot.SyncPostings)
+	queue.Handle(s.queue, s.bot.Deliver)
+	queue.Handle(s.queue, s.core.Expire)
+	s.http = &http.Server{
+		Handler:           s.routes(),
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
+		WriteTimeout: 15 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10,
+		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	return nil
+}
+
+func (s *server) setUpSlack() error {
+	if s.config.SlackBotToken == "" {
+		return nil
+	}
+	var err error
+	s.slack, err = slack.New(slack.Config{
+		BotToken: s.config.SlackBotToken, AppToken: s.config.SlackAppToken,
+		SigningSecrets: s.config.signingSecrets(), APIURL: s.config.slackAPIURL(),
+		Log: s.log, Now: now, Pace: s.state, Cache: s.state,
+		Metrics: s.metrics.call, ProfileChanged: s.core.Distrust,
+	})
+	if err == nil {
+		s.bot.Add(s.slack)
+	}
+	return err
+}
+
+func (s *server) slackMode() string {
+	switch {
+	case s.slack == nil:
+		return "off"
+	case s.config.SlackAppToken != "":
+		return "socket"
+	default:
+		return "http"
+	}
+}
+
+func (s *server) handler() bot.Handler { return timed{Handler: s.bot, decisions: s.metrics.decisions} }
+
+// stop ends everything in the order in which work flows: no new work, then
+// answers, then jobs, then what they all stand on.
+func (s *server) stop(socket *sync.WaitGroup) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
+	defer cancel()
+	var err error
+	if s.http != nil {
+		err = s.http.Shutdown(ctx)
+	}
+	if socket != nil {
+		socket.Wait()
+	}
+	if s.slack != nil {
+		s.slack.Close()
+	}
+	err = errors.Join(err, s.parts.close(ctx))
+	if s.state != nil {
+		err = errors.Join(err, s.state.Close())
+	}
+	return err
+}
