@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -35,9 +36,9 @@ func (a *Adapter) Post(ctx context.Context, to bot.Destination, m view.Message) 
 	if err != nil {
 		return bot.MessageRef{}, err
 	}
-	channel := to.Channel
+	channel, remembered := to.Channel, false
 	if to.Account.User != "" {
-		if channel, err = a.direct(ctx, to.Account); err != nil {
+		if channel, remembered, err = a.direct(ctx, to.Account); err != nil {
 			return bot.MessageRef{}, err
 		}
 	}
@@ -48,9 +49,9 @@ func (a *Adapter) Post(ctx context.Context, to bot.Destination, m view.Message) 
 		channel, ts, err := a.api.PostMessageContext(ctx, channel, rendered.options()...)
 		return bot.MessageRef{Channel: channel, ID: ts}, err
 	})
-	if word, ok := refusal(err); ok && word == "channel_not_found" && to.Account.User != "" {
-		// The look-up is outdated; the next try opens the conversation again.
-		_ = a.cache.Set(ctx, directKey(to.Account), "", 0)
+	if word, ok := refusal(err); ok && word == "channel_not_found" && remembered {
+		// The look-up is outdated: the next try opens the conversation again.
+		return ref, errors.Join(err, a.cache.Set(ctx, directKey(to.Account), "", 0))
 	}
 	return ref, a.judge(ctx, methodPost, err)
 }
@@ -110,15 +111,16 @@ func directKey(account people.Account) string {
 	return "slack-direct:" + account.Workspace + ":" + account.User
 }
 
-// direct returns the conversation of the bot and a person.
-func (a *Adapter) direct(ctx context.Context, account people.Account) (string, error) {
+// direct returns the conversation of the bot and a person, and whether it was
+// remembered rather than opened now.
+func (a *Adapter) direct(ctx context.Context, account people.Account) (channel string, remembered bool, err error) {
 	if channel, ok, err := a.cache.Get(ctx, directKey(account)); err == nil && ok {
-		return channel, nil
+		return channel, true, nil
 	}
 	if err := a.paused(ctx, methodOpen); err != nil {
-		return "", err
+		return "", false, err
 	}
-	channel, err := measure(a, methodOpen, func() (string, error) {
+	channel, err = measure(a, methodOpen, func() (string, error) {
 		opened, _, _, err := a.api.OpenConversationContext(ctx, &slack.OpenConversationParameters{Users: []string{account.User}})
 		if err != nil {
 			return "", err
@@ -126,11 +128,11 @@ func (a *Adapter) direct(ctx context.Context, account people.Account) (string, e
 		return opened.ID, nil
 	})
 	if err != nil {
-		return "", a.judge(ctx, methodOpen, err)
+		return "", false, a.judge(ctx, methodOpen, err)
 	}
 	// Without the look-up the conversation is opened again, which changes nothing.
 	_ = a.cache.Set(ctx, directKey(account), channel, directTTL)
-	return channel, nil
+	return channel, false, nil
 }
 
 // profileUser is what usher needs to know of a Slack user. slack-go's own can't

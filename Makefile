@@ -1,0 +1,44 @@
+.DEFAULT_GOAL := help
+FUZZTIME ?= 30s
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: build ## Run usher on its embedded default with sample people
+	@.ci/demo
+
+.PHONY: build
+build: ## Build bin/usher
+	@CGO_ENABLED=0 go build -trimpath -o bin/usher ./cmd/usher
+
+.PHONY: test
+test: ## Run every test, with what it needs
+	@.ci/test
+
+.PHONY: check
+check: ## Format, vet, staticcheck, modules, generated files, import rules
+	@.ci/check
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME (30s)
+	@set -e; for package in $$(go list ./...); do \
+	  for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+	    echo "$$package $$target"; \
+	    go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+	  done; \
+	done
+
+.PHONY: bench
+bench: ## Measure decisions beside pgbench
+	@.ci/deps postgres redis cc
+	@PG_DURABLE=1 .ci/with-servers go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./cmd/usher
+
+.PHONY: golden
+golden: ## Write the golden files anew
+	@go test ./adapters/slack -run Golden -update
+
+.PHONY: clean
+clean: ## Remove what was built
+	@rm -rf bin
