@@ -100,13 +100,15 @@ func spans(all []view.Span, most int) (string, error) {
 	return b.String(), nil
 }
 
-// around marks a text, whose own marks would end it too soon.
+// around marks a text. Marks inside would end it too soon, and Slack ignores
+// marks beside a space, so spaces stay outside.
 func around(mark, s string, most int) string {
-	s = strings.ReplaceAll(strings.TrimSpace(s), mark, "'")
-	if s == "" {
-		return ""
+	inner := strings.TrimSpace(s)
+	if inner == "" {
+		return s
 	}
-	return mark + escape(cut(s, most)) + mark
+	before, after, _ := strings.Cut(s, inner)
+	return before + mark + escape(cut(strings.ReplaceAll(inner, mark, "'"), most)) + mark + after
 }
 
 // moment is a time that Slack shows in the reader's own time zone.

@@ -55,7 +55,7 @@ func (f *Fake) serveAPI(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.mu.Lock()
-	fault, faulty := f.fault(name)
+	fault, faulty := f.fault(name, p)
 	var body map[string]any
 	var refused *refuse
 	if !faulty || fault.Applied {

@@ -1,6 +1,9 @@
 package slackfake
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Fault is what goes wrong with a call.
 type Fault struct {
@@ -10,6 +13,7 @@ type Fault struct {
 	Applied    bool          // what was asked for is done all the same
 	Delay      time.Duration // before the answer
 	Times      int           // how often; 0: once
+	Channel    string        // only calls about this channel; empty: all
 }
 
 // Fail lets the next calls of a method go wrong.
@@ -29,14 +33,15 @@ func (f *Fake) Down(down bool) {
 }
 
 // fault takes what shall go wrong with this call. The lock is held.
-func (f *Fake) fault(method string) (Fault, bool) {
+func (f *Fake) fault(method string, p params) (Fault, bool) {
 	if f.down {
 		return Fault{Status: 503}, true
 	}
-	waiting := f.faults[method]
-	if len(waiting) == 0 {
-		return Fault{}, false
+	for i, fault := range f.faults[method] {
+		if fault.Channel == "" || fault.Channel == p["channel"] {
+			f.faults[method] = slices.Delete(f.faults[method], i, i+1)
+			return fault, true
+		}
 	}
-	f.faults[method] = waiting[1:]
-	return waiting[0], true
+	return Fault{}, false
 }
