@@ -55,7 +55,7 @@ func (a *Adapter) RunSocket(ctx context.Context, h bot.Handler) {
 		handlers.Wait()
 		stop()
 		<-taking
-		if err != nil && ctx.Err() == nil {
+		if ctx.Err() == nil {
 			a.log.WarnContext(ctx, "Socket Mode connection ended", "error", withoutTicket(err))
 		}
 	}

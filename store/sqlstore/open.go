@@ -100,7 +100,7 @@ func DialectOf(databaseURL string) (Dialect, error) {
 	case "sqlite":
 		return SQLite, nil
 	default:
-		return "", errors.New("DATABASE_URL must start with postgres:// or sqlite:")
+		return "", errors.New("DATABASE_URL must be a URL such as postgres://user@host/usher, or sqlite:PATH")
 	}
 }
 

@@ -50,7 +50,6 @@ type Message struct {
 	Blocks    []any
 	Edits     int
 	Ephemeral string // the only one who sees it
-	response  string // the response_url of an ephemeral message's clicks
 }
 
 // View is a modal that is open for somebody.

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib"
+	"github.com/stretchr/testify/require"
+
+	"github.com/usher-access/usher/adapters/slack/slackfake"
+	"github.com/usher-access/usher/store/storetest/pgtest"
+)
+
+// What the benchmark measures with; each may be set by the environment.
+var (
+	benchConns     = number("BENCH_CONNS", 16)
+	benchDecisions = number("BENCH_DECISIONS", 8_000)
+)
+
+func number(name string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
+		return n
+	}
+	return otherwise
+}
+
+// BenchmarkDecisions clicks Approve over signed HTTP against PostgreSQL with
+// many open requests, and in the same run lets pgbench execute the statements
+// of one decision as fast as it can.
+func BenchmarkDecisions(b *testing.B) {
+	for _, open := range []int{10_000, 200_000, 1_000_000} {
+		b.Run(fmt.Sprintf("%d_open", open), func(b *testing.B) { benchDecisionsAt(b, open) })
+	}
+}
+
+func benchDecisionsAt(b *testing.B, open int) {
+	database := pgtest.NewDatabase(b)
+	f := slackfake.Start(slackfake.Options{Quiet: true})
+	b.Cleanup(f.Close)
+	for i := range 1000 {
+		f.AddUser(slackfake.User{ID: fmt.Sprintf("U%08d", i), Email: fmt.Sprintf("p%d@acme.example", i)})
+	}
+	usher := startChild(b, f, database)
+	seed(b, database, open)
+	f.SetApp(usher.url)
+	before := usher.rss(b)
+
+	took := make([]time.Duration, benchDecisions)
+	var next, refused atomic.Int64
+	var workers sync.WaitGroup
+	start := time.Now()
+	for range benchConns {
+		workers.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= benchDecisions {
+					return
+				}
+				begun := time.Now()
+				a, err := f.Hand(context.Background(), "/slack/interactions", clickOn(i+1))
+				took[i] = time.Since(begun)
+				if err != nil || a.Status != http.StatusOK {
+					refused.Add(1)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	seconds := time.Since(start).Seconds()
+	require.Zero(b, refused.Load())
+	require.Equal(b, benchDecisions, decided(b, database), "every click decided")
+	slices.Sort(took)
+	rate := float64(benchDecisions) / seconds
+	peak := usher.rss(b)
+	usher.stop(b)
+	raw := pgbench(b, database)
+	fmt.Printf("%d open requests, %d connections, %d CPUs: %.0f decisions/s, p50 %s, p99 %s; pgbench %.0f/s, ratio %.2f; RSS %d MB before, %d MB after\n",
+		open, benchConns, runtime.NumCPU(), rate, took[len(took)/2].Round(100*time.Microsecond),
+		took[len(took)*99/100].Round(100*time.Microsecond), raw, rate/raw, before, peak)
+	b.ReportMetric(rate, "decisions/s")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+	b.ReportMetric(rate/raw, "of-pgbench")
+	b.ReportMetric(float64(peak), "RSS-MB")
+}
+
+// child is usher in a process of its own.
+type child struct {
+	url  string
+	cmd  *exec.Cmd
+	done chan error
+}
+
+func startChild(b testing.TB, f *slackfake.Fake, database string) *child {
+	b.Helper()
+
+	bin := filepath.Join(b.TempDir(), "usher")
+	out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput()
+	require.NoError(b, err, "%s", out)
+	c := &child{cmd: exec.Command(bin, "serve"), done: make(chan error, 1)}
+	c.cmd.Env = append(os.Environ(),
+		"DATABASE_URL="+database, "USHER_LISTEN=127.0.0.1:0", "SLACK_BOT_TOKEN=xoxb-test",
+		"SLACK_SIGNING_SECRET=a-signing-secret", "SLACK_API_URL="+f.APIURL(), "LOG_FORMAT=json", "USHER_POLICY=")
+	c.url = c.start(b)
+	b.Cleanup(func() { _ = c.cmd.Process.Kill() })
+	return c
+}
+
+// start starts the process and returns where it is once it is ready.
+func (c *child) start(b testing.TB) string {
+	b.Helper()
+
+	read, write, err := os.Pipe()
+	require.NoError(b, err)
+	c.cmd.Stderr = write
+	require.NoError(b, c.cmd.Start())
+	require.NoError(b, write.Close())
+	go func() { c.done <- c.cmd.Wait() }()
+	records := json.NewDecoder(read)
+	for {
+		var record struct{ Msg, Listen string }
+		require.NoError(b, records.Decode(&record), "usher must start")
+		if record.Listen != "" {
+			go func() { _, _ = io.Copy(io.Discard, read) }()
+			return "http://" + record.Listen
+		}
+	}
+}
+
+func (c *child) stop(b testing.TB) {
+	b.Helper()
+
+	require.NoError(b, c.cmd.Process.Signal(os.Interrupt))
+	require.NoError(b, <-c.done)
+}
+
+// rss returns the process's resident memory in MB.
+func (c *child) rss(b testing.TB) int {
+	b.Helper()
+
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
+	require.NoError(b, err)
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kb, err := strconv.Atoi(strings.Fields(rest)[0])
+			require.NoError(b, err)
+			return kb / 1024
+		}
+	}
+	return 0
+}
+
+// seed fills the database with requests that each wait for one approver, as a
+// submission leaves them.
+func seed(b testing.TB, database string, open int) {
+	b.Helper()
+
+	db, err := sql.Open("pgx", database)
+	require.NoError(b, err)
+	defer db.Close()
+	flow := `{"steps":[{"id":"why","question":{"label":"Why do you need it?","type":"text","required":true}},
+		{"id":"manager","title":"Manager approval","approval":{"approvers":["manager"],"needs":{"n":1},"reason":{"deny":true}}}]}`
+	run := `{"state":"pending","requester":"p0","answers":{"why":["To do my work"]},"steps":[
+		{"state":"answered","opened":"2026-11-24T12:00:00Z","closed":"2026-11-24T12:00:00Z"},
+		{"state":"open","assignees":["p%s"],"opened":"2026-11-24T12:00:00Z"}]}`
+	for _, statement := range []string{
+		`INSERT INTO people SELECT 'p' || i, 'p' || i || '@acme.example', 'Person ' || i, '', '', true, '{}', 'person ' || i FROM generate_series(0, 999) i`,
+		`INSERT INTO accounts SELECT 'slack', 'T0ACME001', 'U' || lpad(i::text, 8, '0'), 'p' || i, 'p' || i || '@acme.example', now() + interval '1 day' FROM generate_series(0, 999) i`,
+		`INSERT INTO teams VALUES ('it', 'IT', '', '', 'none', '', false)`,
+		fmt.Sprintf(`INSERT INTO requests (key, type, title, team, requester, creator, assignee, pending, flow, run, version, chain_seq, chain_hash, created_at, updated_at)
+			SELECT 'key' || i, 'vpn', 'VPN', 'it', 'p0', 'p0', '', true, '%s', replace('%s', 'p%%s', 'p' || (1 + i %% 999))::json, 1, 1, 'h', now(), now() FROM generate_series(1, %d) i`, flow, run, open),
+		`INSERT INTO asked SELECT id, 'manager', 'p' || (1 + id % 999) FROM requests`,
+		`INSERT INTO audit_events SELECT 'REQ-' || id, 1, now(), 'p0', 'slack', 'submitted', '', '[]', '', 'h' FROM requests`,
+		`INSERT INTO postings SELECT 'posting' || id, id, 'ask', 'manager', 'p' || (1 + id % 999), 'slack', '', 'D' || (id % 999), '1.1', 'shown', '', 0 FROM requests`,
+		`VACUUM ANALYZE`,
+	} {
+		_, err := db.Exec(statement)
+		require.NoError(b, err, statement)
+	}
+}
+
+// clickOn is the approver's click on Approve of one seeded request.
+func clickOn(id int) map[string]any {
+	user := fmt.Sprintf("U%08d", 1+id%999)
+	return map[string]any{
+		"type": "block_actions", "user": map[string]any{"id": user, "team_id": "T0ACME001"},
+		"team": map[string]any{"id": "T0ACME001"}, "trigger_id": fmt.Sprintf("%d.1.bench", id),
+		"container":    map[string]any{"type": "message", "message_ts": "1.1", "channel_id": fmt.Sprintf("D%d", id%999)},
+		"response_url": "", "actions": []any{map[string]any{
+			"action_id": "approve#0", "type": "button", "value": fmt.Sprintf("posting%d.0.manager", id),
+		}},
+	}
+}
+
+func decided(b testing.TB, database string) int {
+	b.Helper()
+
+	db, err := sql.Open("pgx", database)
+	require.NoError(b, err)
+	defer db.Close()
+	var n int
+	require.NoError(b, db.QueryRow(`SELECT count(*) FROM requests WHERE NOT pending`).Scan(&n))
+	return n
+}
+
+// decision are the statements of one decision, as PostgreSQL's log shows them.
+const decision = `\set id random(:low, :high)
+SELECT * FROM postings WHERE id = 'posting' || :id LIMIT 1;
+SELECT * FROM accounts WHERE platform = 'slack' AND workspace = 'T0ACME001' AND account = 'U' || lpad((1 + :id % 999)::text, 8, '0') LIMIT 1;
+BEGIN;
+SELECT * FROM requests WHERE id = :id LIMIT 1 FOR UPDATE;
+SELECT * FROM people WHERE id = 'p' || (1 + :id % 999) LIMIT 1;
+UPDATE requests SET assignee = '', pending = false, run = run, version = version + 1, chain_seq = chain_seq + 2, chain_hash = 'h2', updated_at = now() WHERE id = :id AND version >= 1;
+DELETE FROM asked WHERE request = :id;
+INSERT INTO audit_events SELECT 'REQ-' || :id, coalesce(max(seq), 0) + n, now(), 'p1', 'slack', 'step approved', 'manager', '[]', '', 'h' FROM generate_series(1, 2) n, (SELECT max(seq) AS seq FROM audit_events WHERE chain = 'REQ-' || :id) e GROUP BY n;
+INSERT INTO river_job (args, kind, max_attempts, metadata, priority, queue, state, tags) VALUES ('{"request":1}', 'sync_postings', 300, '{}', 1, 'bench', 'pending', '{}');
+SELECT pg_notify('bench', 'x');
+COMMIT;
+`
+
+// pgbench returns how many times a second PostgreSQL executes a decision's
+// statements for as many connections.
+func pgbench(b testing.TB, database string) float64 {
+	b.Helper()
+
+	script := filepath.Join(b.TempDir(), "decision.sql")
+	text := decision
+	require.NoError(b, os.WriteFile(script, []byte(text), 0o600))
+	u, err := url.Parse(database)
+	require.NoError(b, err)
+	low := benchDecisions + 1
+	high := benchDecisions + 2_000
+	out, err := exec.Command(filepath.Join(os.Getenv("PGBIN"), "pgbench"), "-n", "-M", "prepared",
+		"-c", fmt.Sprint(benchConns), "-j", "2", "-T", "10", "-f", script,
+		"-D", fmt.Sprintf("low=%d", low), "-D", fmt.Sprintf("high=%d", high),
+		"-h", u.Hostname(), "-p", u.Port(), "-U", u.User.Username(), strings.TrimPrefix(u.Path, "/")).CombinedOutput()
+	require.NoError(b, err, "%s", out)
+	for line := range strings.Lines(string(out)) {
+		if rest, ok := strings.CutPrefix(line, "tps = "); ok {
+			tps, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+			require.NoError(b, err)
+			return tps
+		}
+	}
+	b.Fatalf("pgbench said: %s", out)
+	return 0
+}
