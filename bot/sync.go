@@ -144,9 +144,11 @@ func (b *Bot) send(ctx context.Context, p Posting) (Posting, error) {
 	if err != nil {
 		return p, err
 	}
-	postings, err := b.ledger.Postings(ctx, p.Request)
-	if err != nil {
-		return p, err
+	var postings []Posting
+	if p.Kind == PostingTeam || p.Kind == PostingCare {
+		if postings, err = b.ledger.Postings(ctx, p.Request); err != nil {
+			return p, err
+		}
 	}
 	m := card(c, p, undelivered(postings))
 	hash, err := view.Hash(m)

@@ -46,6 +46,7 @@ type Reader interface {
 	SearchPeople(ctx context.Context, text string, skip []people.ID, limit int) ([]people.Person, error)
 	GroupsOf(ctx context.Context, id people.ID) ([]string, error)
 	TeamsOf(ctx context.Context, id people.ID) ([]string, error)
+	// Team returns a team without its members, which TeamMembers has.
 	Team(ctx context.Context, name string) (people.Team, error)
 	// Names returns the names and addresses that policy may refer to.
 	Names(ctx context.Context) (Names, error)

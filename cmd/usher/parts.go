@@ -49,7 +49,7 @@ func (p *parts) setUp(ctx context.Context, c *Config, log *slog.Logger, migrate 
 		opts.ListenURL = c.DatabaseURL
 	}
 	var err error
-	if p.queue, err = queue.New(ctx, p.store.DB(), string(p.store.Dialect()), opts); err != nil {
+	if p.queue, err = queue.New(ctx, p.store.QueueDB(), string(p.store.Dialect()), opts); err != nil {
 		return err
 	}
 	p.store.SetEnqueuer(p.queue)

@@ -39,6 +39,12 @@ const (
 
 	maxAttempts = 300 // about a day at the longest back-off
 	maxBackoff  = 5 * time.Minute
+
+	// fetchCooldown lets several jobs be fetched at once when there are many.
+	fetchCooldown = 10 * time.Millisecond
+	// Platforms take far less than these workers can send, and those who click
+	// shall not wait for them.
+	defaultWorkers = 8
 )
 
 // Options tune a Queue; the zero value is usable.
@@ -46,7 +52,7 @@ type Options struct {
 	// ListenURL is where to listen for new jobs, on PostgreSQL. Empty: look once
 	// a second.
 	ListenURL  string
-	MaxWorkers int // 0: 20
+	MaxWorkers int // 0: 8
 	Log        *slog.Logger
 }
 
@@ -70,7 +76,7 @@ func New(ctx context.Context, db *sql.DB, dialect string, opts Options) (*Queue,
 		return nil, err
 	}
 	q.client, err = river.NewClient(driver, &river.Config{
-		Queues:                      map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: cmp.Or(opts.MaxWorkers, 20)}},
+		Queues:                      map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: cmp.Or(opts.MaxWorkers, defaultWorkers)}},
 		Workers:                     q.workers,
 		SkipUnknownJobCheck:         true,
 		Logger:                      slog.New(atLeast{q.log.Handler(), slog.LevelError}),
@@ -79,7 +85,7 @@ func New(ctx context.Context, db *sql.DB, dialect string, opts Options) (*Queue,
 		MaxAttempts:                 maxAttempts,
 		JobTimeout:                  JobTimeout,
 		RescueStuckJobsAfter:        rescueAfter,
-		FetchCooldown:               river.FetchCooldownMin,
+		FetchCooldown:               fetchCooldown,
 		CompletedJobRetentionPeriod: time.Hour,
 		DiscardedJobRetentionPeriod: 7 * 24 * time.Hour,
 	})

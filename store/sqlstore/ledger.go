@@ -86,20 +86,25 @@ func (s *Store) Plan(ctx context.Context, add []bot.Posting, deliver []string) e
 	})
 }
 
-// Lease gives the posting to one worker until the given time.
+// Lease gives the posting to one worker until the given time. It and Settle may
+// be lost when PostgreSQL crashes; then a message may be sent once more.
 func (s *Store) Lease(ctx context.Context, id string, now, until time.Time) (bot.Posting, bool, error) {
-	leased := s.with(ctx).Model(&postingRow{}).Where("id = ? AND leased <= ?", id, now.UnixMicro()).
-		Update("leased", until.UnixMicro())
+	var row postingRow
+	leased := s.postings.WithContext(ctx).Model(&row).Clauses(clause.Returning{}).
+		Where("id = ? AND leased <= ?", id, now.UnixMicro()).Update("leased", until.UnixMicro())
 	if leased.Error != nil {
 		return bot.Posting{}, false, wrap(leased.Error, "lease a posting")
 	}
-	p, err := s.Posting(ctx, id)
-	return p, leased.RowsAffected > 0, err
+	if leased.RowsAffected == 0 {
+		p, err := s.Posting(ctx, id)
+		return p, false, err
+	}
+	return row.posting(), true, nil
 }
 
 // Settle records what came of a delivery and ends the lease.
 func (s *Store) Settle(ctx context.Context, p bot.Posting) error {
-	err := s.with(ctx).Model(&postingRow{}).Where("id = ?", p.ID).Updates(map[string]any{
+	err := s.postings.WithContext(ctx).Model(&postingRow{}).Where("id = ?", p.ID).Updates(map[string]any{
 		"channel": p.Channel, "message": p.Message, "shown": p.Shown, "failed": p.Failed, "leased": 0,
 	}).Error
 	return wrap(err, "settle a posting")

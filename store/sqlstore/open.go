@@ -45,6 +45,8 @@ type Options struct {
 type Store struct {
 	reader
 	sql      *sql.DB
+	relaxed  *sql.DB  // for what may be done again after the database crashed
+	postings *gorm.DB // on relaxed
 	dialect  Dialect
 	enqueuer Enqueuer
 }
@@ -62,34 +64,41 @@ func Open(ctx context.Context, databaseURL string, opts Options) (*Store, error)
 		return nil, err
 	}
 	s := &Store{dialect: dialect}
-	var dialector gorm.Dialector
 	if dialect == Postgres {
-		if s.sql, err = openPostgres(databaseURL, opts); err == nil {
-			dialector = postgres.New(postgres.Config{Conn: s.sql})
-		}
+		s.sql, s.relaxed, err = openPostgres(databaseURL, cmp.Or(opts.MaxConns, 20))
 	} else {
-		if s.sql, err = openSQLite(strings.TrimPrefix(databaseURL, "sqlite:")); err == nil {
-			dialector = &sqlite.Dialector{Conn: s.sql}
-		}
+		s.sql, err = openSQLite(strings.TrimPrefix(databaseURL, "sqlite:"))
+		s.relaxed = s.sql
 	}
 	if err != nil {
 		return nil, err
 	}
 	if err := s.Ping(ctx); err != nil {
-		return nil, errors.Join(err, s.sql.Close())
+		return nil, errors.Join(err, s.Close())
 	}
-	// PrepareStmt must stay off: it would hide the *sql.Tx that jobs are inserted with.
-	s.db, err = gorm.Open(dialector, &gorm.Config{
+	if s.db, err = s.gorm(s.sql); err == nil {
+		s.postings, err = s.gorm(s.relaxed)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", dialect, err), s.Close())
+	}
+	return s, nil
+}
+
+// gorm sets up GORM on a pool. PrepareStmt must stay off: it would hide the
+// *sql.Tx that jobs are inserted with.
+func (s *Store) gorm(db *sql.DB) (*gorm.DB, error) {
+	var dialector gorm.Dialector = &sqlite.Dialector{Conn: db}
+	if s.dialect == Postgres {
+		dialector = postgres.New(postgres.Config{Conn: db})
+	}
+	return gorm.Open(dialector, &gorm.Config{
 		SkipDefaultTransaction: true,
 		TranslateError:         true,
 		NowFunc:                func() time.Time { return time.Now().UTC() },
 		Logger:                 logger.Discard,
 		DisableAutomaticPing:   true,
 	})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", dialect, err), s.sql.Close())
-	}
-	return s, nil
 }
 
 // DialectOf returns which kind of database a URL names.
@@ -104,17 +113,23 @@ func DialectOf(databaseURL string) (Dialect, error) {
 	}
 }
 
-func openPostgres(databaseURL string, opts Options) (*sql.DB, error) {
+// openPostgres returns two pools: one whose commits survive everything, and one
+// whose last commits a crash of PostgreSQL may lose.
+func openPostgres(databaseURL string, conns int) (durable, relaxed *sql.DB, err error) {
 	config, err := pgx.ParseConfig(databaseURL)
 	if err != nil {
-		return nil, errors.New("DATABASE_URL is not a PostgreSQL URL such as postgres://user:password@host:5432/usher")
+		return nil, nil, errors.New("DATABASE_URL is not a PostgreSQL URL such as postgres://user:password@host:5432/usher")
 	}
-	db := stdlib.OpenDB(*config)
-	conns := cmp.Or(opts.MaxConns, 20)
-	db.SetMaxOpenConns(conns)
-	db.SetMaxIdleConns(conns)
-	db.SetConnMaxIdleTime(5 * time.Minute)
-	return db, nil
+	open := func(config *pgx.ConnConfig) *sql.DB {
+		db := stdlib.OpenDB(*config)
+		db.SetMaxOpenConns(conns)
+		db.SetMaxIdleConns(conns)
+		db.SetConnMaxIdleTime(5 * time.Minute)
+		return db
+	}
+	lazy := config.Copy()
+	lazy.RuntimeParams["synchronous_commit"] = "off"
+	return open(config), open(lazy), nil
 }
 
 func openSQLite(path string) (*sql.DB, error) {
@@ -136,8 +151,10 @@ func openSQLite(path string) (*sql.DB, error) {
 // SetEnqueuer sets where jobs go. It is called before anything is enqueued.
 func (s *Store) SetEnqueuer(e Enqueuer) { s.enqueuer = e }
 
-// DB returns the pool, for the job queue, which shares it.
-func (s *Store) DB() *sql.DB { return s.sql }
+// QueueDB returns the pool for working jobs. What is committed on it may be lost
+// when PostgreSQL crashes, always the last first, and then a job runs again.
+// Jobs are inserted on the pool of the transaction that causes them.
+func (s *Store) QueueDB() *sql.DB { return s.relaxed }
 
 // Dialect returns the kind of database.
 func (s *Store) Dialect() Dialect { return s.dialect }
@@ -170,4 +187,4 @@ func rootCause(err error) error {
 }
 
 // Close closes the database.
-func (s *Store) Close() error { return s.sql.Close() }
+func (s *Store) Close() error { return errors.Join(s.sql.Close(), s.relaxed.Close()) }

@@ -195,9 +195,9 @@ func toTeamRow(t people.Team) teamRow {
 	}
 }
 
-func (r teamRow) team(members []people.ID) people.Team {
+func (r teamRow) team() people.Team {
 	t := people.Team{
-		Name: r.Name, Title: r.Title, Members: members, Channels: map[people.Platform]string{},
+		Name: r.Name, Title: r.Title, Channels: map[people.Platform]string{},
 		Assign: people.Assign{Mode: people.AssignMode(r.AssignMode), Person: people.ID(r.AssignPerson)}, Private: r.Private,
 	}
 	for platform, channel := range map[people.Platform]string{people.Slack: r.Slack, people.Teams: r.MSTeams} {
@@ -210,11 +210,8 @@ func (r teamRow) team(members []people.ID) people.Team {
 
 func (r reader) Team(ctx context.Context, name string) (people.Team, error) {
 	var row teamRow
-	if err := missing(r.with(ctx).Where("name = ?", name).Take(&row).Error, "team"); err != nil {
-		return people.Team{}, err
-	}
-	members, err := r.memberIDs(ctx, teamMember, name)
-	return row.team(members), err
+	err := r.with(ctx).Where("name = ?", name).Take(&row).Error
+	return row.team(), missing(err, "team")
 }
 
 func (r reader) Names(ctx context.Context) (core.Names, error) {
