@@ -53,37 +53,36 @@ func (b *Bot) Add(a Adapter) { b.adapters[a.Platform()] = a }
 
 var _ Handler = (*Bot)(nil)
 
-// Handle answers an interaction. A delivery that was answered before is
-// answered with Done and changes nothing.
+// Handle answers an interaction. A delivery that was carried out before is
+// answered with Done again, and changes nothing.
 func (b *Bot) Handle(ctx context.Context, in Interaction) (resp Response) {
 	defer func() {
 		if p := recover(); p != nil {
 			resp = b.fail(ctx, in, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 		}
 	}()
-	remembered := in.ID != "" && !in.Opened && !isSearch(in.Event)
-	if remembered && b.seen(ctx, in.ID) {
+	if changes(in) && b.seen(ctx, in.ID) {
 		return Done{}
 	}
 	resp, err := b.answer(ctx, in)
 	if err != nil {
-		resp = b.fail(ctx, in, err)
+		return b.fail(ctx, in, err)
 	}
-	if _, corrected := resp.(Correct); remembered && !corrected && settled(err) {
+	if _, done := resp.(Done); done && changes(in) {
 		b.markSeen(ctx, in.ID)
 	}
 	return resp
 }
 
-func isSearch(e Event) bool {
-	_, ok := e.(Search)
-	return ok
-}
-
-// settled reports whether doing the same again would end the same way.
-func settled(err error) bool {
-	refusal, ok := errs.As(err)
-	return err == nil || ok && refusal.Code != errs.Unavailable
+// changes reports whether a delivery may change something, and can be told from
+// others.
+func changes(in Interaction) bool {
+	switch in.Event.(type) {
+	case Press, Submit:
+		return in.ID != ""
+	default:
+		return false
+	}
 }
 
 // seen only saves work, so when it can't be known the delivery counts as new.
@@ -127,6 +126,9 @@ func (b *Bot) fail(ctx context.Context, in Interaction, err error) Response {
 	refusal, ok := errs.As(err)
 	if ok {
 		sentence = refusal.Message
+		if refusal.Code == errs.Unavailable {
+			b.log.WarnContext(ctx, "a part is away", "event", fmt.Sprintf("%T", in.Event), "error", err)
+		}
 	} else {
 		ref := b.newID()[:8]
 		b.log.ErrorContext(ctx, "interaction failed", "ref", ref, "event", fmt.Sprintf("%T", in.Event), "error", err)

@@ -1,6 +1,8 @@
 package slack
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -44,7 +46,6 @@ var errPayload = errors.New("the payload is not what Slack sends")
 
 func (c command) interaction() (bot.Interaction, error) {
 	in := bot.Interaction{
-		ID:    delivery(c.TriggerID),
 		From:  account(bool(c.IsEnterpriseInstall), c.EnterpriseID, c.TeamID, c.UserID),
 		Event: bot.Command{Text: unescapes.Replace(strings.TrimSpace(c.Text))},
 	}
@@ -102,6 +103,8 @@ type payload struct {
 	ActionID string `json:"action_id"`
 	BlockID  string `json:"block_id"`
 	Value    string `json:"value"`
+
+	digest string // of the payload as it came
 }
 
 // element is what one input holds.
@@ -149,13 +152,16 @@ func parsePayload(text []byte) (payload, error) {
 	if err := json.Unmarshal(text, &p); err != nil || p.Type == "" {
 		return p, errPayload
 	}
+	sum := sha256.Sum256(text)
+	p.digest = hex.EncodeToString(sum[:])
 	return p, nil
 }
 
 // interaction returns what somebody did, and false for what usher takes no
 // notice of.
 func (p payload) interaction() (bot.Interaction, bool, error) {
-	in := bot.Interaction{ID: delivery(p.TriggerID), From: p.account()}
+	// Slack names no interaction, but one that comes again is the same to the byte.
+	in := bot.Interaction{ID: "slack:" + p.digest, From: p.account()}
 	switch p.Type {
 	case typeActions:
 		if len(p.Actions) == 0 {
@@ -164,8 +170,7 @@ func (p payload) interaction() (bot.Interaction, bool, error) {
 		if p.Actions[0].Type != "button" {
 			return in, false, nil
 		}
-		action, _, _ := strings.Cut(p.Actions[0].ActionID, "#")
-		in.Event = bot.Press{Action: action, Value: p.Actions[0].Value}
+		in.Event = bot.Press{Action: actionOf(p.Actions[0].ActionID), Value: p.Actions[0].Value}
 		if p.Container.Type == "message" && !p.Container.IsEphemeral && p.Container.MessageTS != "" {
 			in.Message = &bot.MessageRef{Channel: p.Container.ChannelID, ID: p.Container.MessageTS}
 		}
@@ -220,14 +225,6 @@ func account(orgWide bool, enterprise, team, user string) people.Account {
 		workspace = enterprise
 	}
 	return people.Account{Platform: people.Slack, Workspace: workspace, User: user}
-}
-
-// delivery names a delivery by its trigger, which Slack never gives twice.
-func delivery(trigger string) string {
-	if trigger == "" {
-		return ""
-	}
-	return "slack:" + trigger
 }
 
 // inputs returns the IDs of the view's inputs, in their order.

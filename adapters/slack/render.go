@@ -2,8 +2,11 @@ package slack
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/slack-go/slack"
@@ -18,42 +21,33 @@ type message struct {
 }
 
 // valueLengths are how long a value on a card may be, tried in turn until the
-// whole message is small enough for Slack.
+// whole is small enough for Slack.
 var valueLengths = []int{10_000, 5_000, 3_000, 2_000, 1_000, 500, 200, 100, 50}
 
-// renderMessage translates a message. Values are cut so that it fits; whatever
-// is said is escaped.
+// renderMessage translates a message, cut so that Slack takes it.
 func renderMessage(m view.Message) (message, error) {
-	var blocks []slack.Block
-	for _, most := range valueLengths {
-		r := renderer{most: most}
-		if err := r.message(m.Blocks); err != nil {
-			return message{}, err
-		}
-		blocks = r.blocks
-		if r.size <= maxMessage && len(blocks) <= maxBlocks {
-			break
+	for _, b := range m.Blocks {
+		if _, ok := b.(view.Input); ok {
+			return message{}, fmt.Errorf("slack shows %T in forms only", b)
 		}
 	}
-	if len(blocks) > maxBlocks {
-		blocks = blocks[:maxBlocks]
-	}
-	return message{text: fit(m.Summary, maxSummary), blocks: blocks}, nil
+	parts, err := renderWithin(m.Blocks, bounds{blocks: maxBlocks, size: maxMessage})
+	return message{text: fit(m.Summary, maxSummary), blocks: blocksOf(parts)}, err
 }
 
-// renderForm translates a form.
+// renderForm translates a form. It fails when there are more inputs than Slack takes.
 func renderForm(f view.Form) (slack.ModalViewRequest, error) {
 	if utf8.RuneCountInString(f.ID) > maxMetadata {
 		return slack.ModalViewRequest{}, fmt.Errorf("form %s: its ID is too long", f.Name)
 	}
-	r := renderer{most: maxSection}
-	if err := r.form(f.Blocks); err != nil {
-		return slack.ModalViewRequest{}, err
+	parts, err := renderWithin(f.Blocks, bounds{blocks: maxFormBlocks, size: maxForm})
+	if err != nil {
+		return slack.ModalViewRequest{}, fmt.Errorf("form %s: %w", f.Name, err)
 	}
 	modal := slack.ModalViewRequest{
 		Type: slack.VTModal, Title: plain(cut(f.Title, maxTitle)), Close: plain("Close"),
 		CallbackID: f.Name, PrivateMetadata: f.ID,
-		Blocks: slack.Blocks{BlockSet: r.blocks[:min(len(r.blocks), maxFormBlocks)]},
+		Blocks: slack.Blocks{BlockSet: blocksOf(parts)},
 	}
 	if f.Submit != "" {
 		modal.Submit, modal.Close = plain(cut(f.Submit, maxTitle)), plain("Cancel")
@@ -61,37 +55,117 @@ func renderForm(f view.Form) (slack.ModalViewRequest, error) {
 	return modal, nil
 }
 
-// renderer collects blocks.
-type renderer struct {
-	most   int // characters of one value
-	blocks []slack.Block
-	size   int // characters of all text
+// bounds are how much Slack takes.
+type bounds struct{ blocks, size int }
+
+func (b bounds) hold(parts []part) bool {
+	size := 0
+	for _, p := range parts {
+		size += p.size
+	}
+	return len(parts) <= b.blocks && size <= b.size
 }
 
-func (r *renderer) add(b slack.Block) { r.blocks = append(r.blocks, b) }
+// part is one block on its way.
+type part struct {
+	block slack.Block
+	size  int    // characters of its text
+	text  string // of a block that is nothing but text
+	acts  bool   // people can do something with it
+}
 
-func (r *renderer) message(blocks []view.Block) error {
-	for _, b := range blocks {
-		if _, ok := b.(view.Input); ok {
-			return fmt.Errorf("slack shows %T in forms only", b)
+// renderWithin translates blocks so that they keep within bounds. It shortens
+// all long values alike, so that each keeps a start that can be read; then it
+// joins paragraphs; and at last it leaves out what is said last, but nothing
+// that people can do something with.
+func renderWithin(blocks []view.Block, within bounds) ([]part, error) {
+	var parts []part
+	for _, most := range valueLengths {
+		r := renderer{most: most}
+		if err := r.render(blocks); err != nil {
+			return nil, err
+		}
+		parts = r.parts
+		if len(parts) > within.blocks {
+			parts = join(parts)
+		}
+		if within.hold(parts) {
+			return parts, nil
 		}
 	}
-	return r.form(blocks)
+	return squeeze(parts, within)
 }
 
-func (r *renderer) form(blocks []view.Block) error {
+// join puts paragraphs that follow one another into one block.
+func join(parts []part) []part {
+	var out []part
+	for _, p := range parts {
+		if last := len(out) - 1; last >= 0 && p.text != "" && out[last].text != "" {
+			if text := out[last].text + "\n\n" + p.text; utf8.RuneCountInString(text) <= maxSection {
+				out[last] = paragraph(text)
+				continue
+			}
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+const leftOut = "The rest is left out, because Slack shows no more."
+
+// squeeze leaves out parts from the end until the others keep within bounds.
+func squeeze(parts []part, within bounds) ([]part, error) {
+	note := aside(leftOut)
+	for i := len(parts) - 1; i >= 0; i-- {
+		if parts[i].acts {
+			continue
+		}
+		with := slices.Concat(parts[:i], []part{note}, parts[i+1:])
+		if within.hold(with) {
+			return with, nil
+		}
+		parts = slices.Delete(parts, i, i+1)
+	}
+	return nil, fmt.Errorf("slack shows no more than %d blocks with %d characters", within.blocks, within.size)
+}
+
+func blocksOf(parts []part) []slack.Block {
+	blocks := make([]slack.Block, len(parts))
+	for i, p := range parts {
+		blocks[i] = p.block
+	}
+	return blocks
+}
+
+func paragraph(text string) part {
+	return part{block: slack.NewSectionBlock(markdown(text), nil, nil), size: utf8.RuneCountInString(text), text: text}
+}
+
+func aside(text string) part {
+	return part{block: slack.NewContextBlock("", markdown(text)), size: utf8.RuneCountInString(text)}
+}
+
+// renderer collects parts.
+type renderer struct {
+	most  int // characters of one value
+	parts []part
+}
+
+func (r *renderer) add(p part) { r.parts = append(r.parts, p) }
+
+func (r *renderer) render(blocks []view.Block) error {
 	for _, b := range blocks {
 		var err error
 		switch b := b.(type) {
 		case view.Header:
-			r.add(slack.NewHeaderBlock(plain(cut(b.Text, maxHeader))))
-			r.size += utf8.RuneCountInString(b.Text)
+			text := cut(b.Text, maxHeader)
+			r.add(part{block: slack.NewHeaderBlock(plain(text)), size: utf8.RuneCountInString(text)})
 		case view.Text:
 			err = r.text(b)
 		case view.Facts:
 			err = r.facts(b)
 		case view.Divider:
-			r.add(slack.NewDividerBlock())
+			r.add(part{block: slack.NewDividerBlock()})
 		case view.Actions:
 			r.actions(b)
 		case view.Input:
@@ -106,117 +180,86 @@ func (r *renderer) form(blocks []view.Block) error {
 	return nil
 }
 
-func (r *renderer) section(text string) {
-	r.size += utf8.RuneCountInString(text)
-	r.add(slack.NewSectionBlock(markdown(text), nil, nil))
-}
-
 func (r *renderer) text(t view.Text) error {
-	text, err := spans(t.Spans, r.most)
-	if err != nil || text == "" {
+	all, err := texts(t.Spans, r.most, maxSection)
+	if err != nil {
 		return err
 	}
-	if utf8.RuneCountInString(text) > maxSection {
-		return r.longText(t.Spans)
-	}
-	if t.Small {
-		r.size += utf8.RuneCountInString(text)
-		r.add(slack.NewContextBlock("", markdown(text)))
-		return nil
-	}
-	r.section(text)
-	return nil
-}
-
-// longText shows each span that would not fit with others by itself.
-func (r *renderer) longText(all []view.Span) error {
-	line := ""
-	flush := func() {
-		if line != "" {
-			r.section(line)
+	for _, text := range all {
+		if t.Small {
+			r.add(aside(text))
+		} else {
+			r.add(paragraph(text))
 		}
-		line = ""
 	}
-	for _, span := range all {
-		if words, ok := span.(view.Words); ok && utf8.RuneCountInString(escape(string(words))) > maxSection/2 {
-			flush()
-			for _, part := range pieces(cut(string(words), r.most), maxSection) {
-				r.section(escape(part))
-			}
-			continue
-		}
-		text, err := spans([]view.Span{span}, r.most)
-		if err != nil {
-			return err
-		}
-		if utf8.RuneCountInString(line+text) > maxSection {
-			flush()
-		}
-		line += text
-	}
-	flush()
 	return nil
 }
 
 // facts shows short values side by side, and long ones one below the other.
 func (r *renderer) facts(f view.Facts) error {
 	var fields []*slack.TextBlockObject
+	size := 0
 	flush := func() {
 		if len(fields) > 0 {
-			r.add(slack.NewSectionBlock(nil, fields, nil))
+			r.add(part{block: slack.NewSectionBlock(nil, fields, nil), size: size})
 		}
-		fields = nil
+		fields, size = nil, 0
 	}
 	for _, fact := range f.Facts {
-		value, err := spans(fact.Value, r.most)
+		value, err := texts(fact.Value, r.most, maxField)
 		if err != nil {
 			return err
 		}
-		label := "*" + fit(fact.Label, maxHeader) + "*\n"
-		if size := utf8.RuneCountInString(value); size <= maxField {
-			if len(fields) == maxFields {
-				flush()
+		if len(value) == 0 {
+			value = []string{"–"}
+		}
+		if len(value) > 1 {
+			flush()
+			labelled := slices.Concat([]view.Span{view.Strong(fact.Label), view.Words("\n")}, fact.Value)
+			if err := r.text(view.Text{Spans: labelled}); err != nil {
+				return err
 			}
-			if value == "" {
-				value = "–"
-			}
-			r.size += size + utf8.RuneCountInString(label)
-			fields = append(fields, markdown(label+value))
 			continue
 		}
-		flush()
-		if utf8.RuneCountInString(label+value) <= maxSection {
-			r.section(label + value)
-			continue
+		if len(fields) == maxFields {
+			flush()
 		}
-		r.section(label)
-		if err := r.longText(fact.Value); err != nil {
-			return err
-		}
+		field := around("*", cut(fact.Label, maxHeader)) + "\n" + value[0]
+		fields, size = append(fields, markdown(field)), size+utf8.RuneCountInString(field)
 	}
 	flush()
 	return nil
 }
 
 func (r *renderer) actions(a view.Actions) {
-	const inARow = 25
-	for buttons := range slices.Chunk(a.Buttons, inARow) {
-		elements := make([]slack.BlockElement, len(buttons))
+	for buttons := range slices.Chunk(a.Buttons, maxButtons) {
+		elements, size := make([]slack.BlockElement, len(buttons)), 0
 		for i, b := range buttons {
-			element := slack.NewButtonBlockElement(actionID(b.Action, i), b.Value, plain(cut(b.Label, maxButton)))
+			label := cut(b.Label, maxButton)
+			element := slack.NewButtonBlockElement(actionID(b.Action, i), b.Value, plain(label))
 			element.Style = slack.Style(b.Style)
 			if c := b.Confirm; c != nil {
-				element.Confirm = slack.NewConfirmationBlockObject(plain(cut(c.Title, 100)), plain(cut(c.Text, 300)),
-					plain(cut(c.Yes, 30)), plain(cut(c.No, 30)))
+				element.Confirm = slack.NewConfirmationBlockObject(
+					plain(cut(c.Title, maxConfirmTitle)), plain(cut(c.Text, maxConfirmText)),
+					plain(cut(c.Yes, maxConfirmButton)), plain(cut(c.No, maxConfirmButton)))
 			}
-			elements[i] = element
+			elements[i], size = element, size+utf8.RuneCountInString(label)
 		}
-		r.add(slack.NewActionBlock("", elements...))
+		r.add(part{block: slack.NewActionBlock("", elements...), size: size, acts: true})
 	}
 }
 
 // actionID makes an action unique among a row's buttons, as Slack wants it.
 func actionID(action string, place int) string { return action + "#" + strconv.Itoa(place) }
+
+// actionOf undoes actionID. What has no place is returned as it is.
+func actionOf(id string) string {
+	at := strings.LastIndexByte(id, '#')
+	if at < 0 || at == len(id)-1 || strings.Trim(id[at+1:], "0123456789") != "" {
+		return id
+	}
+	return id[:at]
+}
 
 func (r *renderer) input(in view.Input) error {
 	element, err := field(in)
@@ -228,12 +271,18 @@ func (r *renderer) input(in view.Input) error {
 		block.Hint = plain(cut(in.Hint, maxLabel))
 	}
 	block.Optional = !in.Required
-	r.add(block)
+	r.add(part{block: block, acts: true})
 	if in.Problem != "" {
-		r.section(":warning: " + fit(in.Problem, maxError))
+		problem := paragraph(":warning: " + fit(in.Problem, maxError))
+		problem.acts = true // it belongs to the input
+		r.add(problem)
 	}
 	return nil
 }
+
+// numeric is a number as Slack takes one to begin with. It refuses the whole
+// form for anything else.
+var numeric = regexp.MustCompile(`^-?\d{1,15}(\.\d{1,15})?$`)
 
 func field(in view.Input) (slack.BlockElement, error) {
 	switch f := in.Field.(type) {
@@ -247,11 +296,15 @@ func field(in view.Input) (slack.BlockElement, error) {
 		return element, nil
 	case view.NumberField:
 		element := slack.NewNumberInputBlockElement(nil, in.ID, true)
-		element.InitialValue = f.Value
+		if numeric.MatchString(f.Value) {
+			element.InitialValue = f.Value
+		}
 		return element, nil
 	case view.DateField:
 		element := slack.NewDatePickerBlockElement(in.ID)
-		element.InitialDate = f.Value
+		if _, err := time.Parse(time.DateOnly, f.Value); err == nil {
+			element.InitialDate = f.Value
+		}
 		return element, nil
 	case view.ChoiceField:
 		if f.Multi {

@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -56,7 +54,9 @@ func benchDecisionsAt(b *testing.B, open int) {
 	for i := range 1000 {
 		f.AddUser(slackfake.User{ID: fmt.Sprintf("U%08d", i), Email: fmt.Sprintf("p%d@acme.example", i)})
 	}
-	usher := startChild(b, f, database)
+	usher := startChild(b, Config{
+		DatabaseURL: database, SlackBotToken: "xoxb-test", SlackSigningSecret: []string{"a-signing-secret"}, SlackAPIURL: f.APIURL(),
+	})
 	seed(b, database, open)
 	f.SetApp(usher.url)
 	before := usher.rss(b)
@@ -97,72 +97,6 @@ func benchDecisionsAt(b *testing.B, open int) {
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 	b.ReportMetric(rate/raw, "of-pgbench")
 	b.ReportMetric(float64(peak), "RSS-MB")
-}
-
-// child is usher in a process of its own.
-type child struct {
-	url  string
-	cmd  *exec.Cmd
-	done chan error
-}
-
-func startChild(b testing.TB, f *slackfake.Fake, database string) *child {
-	b.Helper()
-
-	bin := filepath.Join(b.TempDir(), "usher")
-	out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput()
-	require.NoError(b, err, "%s", out)
-	c := &child{cmd: exec.Command(bin, "serve"), done: make(chan error, 1)}
-	c.cmd.Env = append(os.Environ(),
-		"DATABASE_URL="+database, "USHER_LISTEN=127.0.0.1:0", "SLACK_BOT_TOKEN=xoxb-test",
-		"SLACK_SIGNING_SECRET=a-signing-secret", "SLACK_API_URL="+f.APIURL(), "LOG_FORMAT=json", "USHER_POLICY=")
-	c.url = c.start(b)
-	b.Cleanup(func() { _ = c.cmd.Process.Kill() })
-	return c
-}
-
-// start starts the process and returns where it is once it is ready.
-func (c *child) start(b testing.TB) string {
-	b.Helper()
-
-	read, write, err := os.Pipe()
-	require.NoError(b, err)
-	c.cmd.Stderr = write
-	require.NoError(b, c.cmd.Start())
-	require.NoError(b, write.Close())
-	go func() { c.done <- c.cmd.Wait() }()
-	records := json.NewDecoder(read)
-	for {
-		var record struct{ Msg, Listen string }
-		require.NoError(b, records.Decode(&record), "usher must start")
-		if record.Listen != "" {
-			go func() { _, _ = io.Copy(io.Discard, read) }()
-			return "http://" + record.Listen
-		}
-	}
-}
-
-func (c *child) stop(b testing.TB) {
-	b.Helper()
-
-	require.NoError(b, c.cmd.Process.Signal(os.Interrupt))
-	require.NoError(b, <-c.done)
-}
-
-// rss returns the process's resident memory in MB.
-func (c *child) rss(b testing.TB) int {
-	b.Helper()
-
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
-	require.NoError(b, err)
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kb, err := strconv.Atoi(strings.Fields(rest)[0])
-			require.NoError(b, err)
-			return kb / 1024
-		}
-	}
-	return 0
 }
 
 // seed fills the database with requests that each wait for one approver, as a

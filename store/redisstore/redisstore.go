@@ -79,9 +79,16 @@ func Open(redisURL string, opts Options) (*Store, error) {
 	options.DialTimeout, options.ReadTimeout, options.WriteTimeout = dialTimeout, callTimeout, callTimeout
 	options.MaxRetries, options.ContextTimeoutEnabled = 1, true
 	options.DialerRetries = 1
+	// What go-redis would print is in the errors that it returns.
+	redis.SetLogger(silent{})
 	s.client = redis.NewClient(options)
 	return s, nil
 }
+
+// silent is a log that keeps nothing.
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
 
 // startInProcess starts a Redis in the process, on a free port of the loopback
 // interface, and its clock.

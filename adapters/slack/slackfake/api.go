@@ -75,7 +75,10 @@ func (f *Fake) serveAPI(w http.ResponseWriter, r *http.Request) {
 	f.mu.Unlock()
 
 	if faulty {
-		time.Sleep(fault.Delay)
+		select {
+		case <-time.After(fault.Delay):
+		case <-f.closing:
+		}
 		if fault.RetryAfter > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(fault.RetryAfter))
 		}

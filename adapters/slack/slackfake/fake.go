@@ -71,6 +71,9 @@ type Fake struct {
 	opts   Options
 	server *httptest.Server
 
+	closing chan struct{}
+	close   sync.Once
+
 	mu         sync.Mutex
 	changed    chan struct{} // closed at the next change
 	app        string        // where the app under test is
@@ -138,7 +141,7 @@ func Start(opts Options) *Fake {
 		opts.TriggerTTL = 3 * time.Second
 	}
 	f := &Fake{
-		opts: opts, changed: make(chan struct{}), users: map[string]*User{}, channels: map[string]*Channel{},
+		opts: opts, closing: make(chan struct{}), changed: make(chan struct{}), users: map[string]*User{}, channels: map[string]*Channel{},
 		triggers: map[string]trigger{}, hooks: map[string]*hook{}, faults: map[string][]Fault{},
 		client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
 	}
@@ -152,6 +155,7 @@ func Start(opts Options) *Fake {
 
 // Close ends the workspace. It may be called twice.
 func (f *Fake) Close() {
+	f.close.Do(func() { close(f.closing) })
 	f.mu.Lock()
 	sockets := slices.Clone(f.sockets)
 	f.mu.Unlock()
@@ -286,6 +290,13 @@ const patience = 20 * time.Second
 // Until waits until ok reports true, looking again at each change, and fails
 // the test with what there is when it never does.
 func (f *Fake) Until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+
+	f.Within(t, patience, what, ok)
+}
+
+// Within is Until with a patience of its own.
+func (f *Fake) Within(t testing.TB, patience time.Duration, what string, ok func() bool) {
 	t.Helper()
 
 	deadline := time.After(patience)
