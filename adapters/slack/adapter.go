@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -26,7 +27,8 @@ const DefaultAPIURL = "https://slack.com/api/"
 // hooks is where Slack's response_urls are.
 const hooks = "https://hooks.slack.com"
 
-// Config is what an Adapter needs. One of SigningSecrets and AppToken is set.
+// Config is what an Adapter needs. One of SigningSecrets and AppToken must be
+// set; with both, AppToken counts.
 type Config struct {
 	BotToken       string
 	AppToken       string   // Socket Mode
@@ -59,6 +61,8 @@ type Adapter struct {
 	changed  func(ctx context.Context, account people.Account) error
 
 	later     chan func(context.Context) // what is done after answers
+	closing   sync.RWMutex               // held while later is closed
+	closed    bool
 	afterwork sync.WaitGroup
 
 	mu        sync.Mutex
@@ -75,8 +79,14 @@ const (
 	laterWorkers = 16
 )
 
-// New returns an Adapter. It calls nobody.
+// New returns an Adapter, which Close ends. It calls nobody.
 func New(c Config) (*Adapter, error) {
+	if len(c.SigningSecrets) == 0 && c.AppToken == "" {
+		return nil, errors.New("set SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET for HTTP")
+	}
+	if slices.ContainsFunc(c.SigningSecrets, func(s string) bool { return strings.TrimSpace(s) == "" }) {
+		return nil, errors.New("SLACK_SIGNING_SECRET must not be empty, because then everybody could sign")
+	}
 	apiURL := cmp.Or(c.APIURL, DefaultAPIURL)
 	if !strings.HasSuffix(apiURL, "/") {
 		apiURL += "/"
@@ -115,18 +125,28 @@ func New(c Config) (*Adapter, error) {
 // Platform returns slack.
 func (a *Adapter) Platform() people.Platform { return people.Slack }
 
-// Close says what is left to be said after answers. Nothing may be handed in
-// any more.
+// Close says what is left to be said after answers. It may be called again.
 func (a *Adapter) Close() {
-	close(a.later)
+	a.closing.Lock()
+	if !a.closed {
+		a.closed = true
+		close(a.later)
+	}
+	a.closing.Unlock()
 	a.afterwork.Wait()
 }
 
 func (a *Adapter) workLater() {
 	for do := range a.later {
 		ctx, cancel := context.WithTimeout(context.Background(), tellWithin)
-		do(ctx)
+		_, err := recovered(func() (ack, error) {
+			do(ctx)
+			return ack{}, nil
+		})
 		cancel()
+		if err != nil {
+			a.log.Error("say something after an answer", "error", err)
+		}
 	}
 }
 
@@ -134,6 +154,12 @@ func (a *Adapter) workLater() {
 // changes nothing, so when there is too much of it some may be left out.
 func (a *Adapter) afterAnswer(do func(context.Context)) {
 	if do == nil {
+		return
+	}
+	a.closing.RLock()
+	defer a.closing.RUnlock()
+	if a.closed {
+		a.log.Warn("stopped before everything was said, left an answer out")
 		return
 	}
 	select {

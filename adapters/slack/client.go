@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -36,24 +35,37 @@ func (a *Adapter) Post(ctx context.Context, to bot.Destination, m view.Message) 
 	if err != nil {
 		return bot.MessageRef{}, err
 	}
-	channel, remembered := to.Channel, false
-	if to.Account.User != "" {
-		if channel, remembered, err = a.direct(ctx, to.Account); err != nil {
+	if to.Account.User == "" {
+		ref, err := a.postInto(ctx, to.Channel, rendered)
+		return ref, a.judge(ctx, methodPost, err)
+	}
+	channel, remembered, err := a.direct(ctx, to.Account)
+	if err != nil {
+		return bot.MessageRef{}, err
+	}
+	ref, err := a.postInto(ctx, channel, rendered)
+	if word, ok := refusal(err); ok && word == "channel_not_found" && remembered {
+		// What was remembered is outdated, so the conversation is opened again.
+		if err := a.cache.Set(ctx, directKey(to.Account), "", 0); err != nil {
+			return ref, err
+		}
+		if channel, _, err = a.direct(ctx, to.Account); err != nil {
 			return bot.MessageRef{}, err
 		}
+		ref, err = a.postInto(ctx, channel, rendered)
 	}
+	return ref, a.judge(ctx, methodPost, err)
+}
+
+// postInto sends a message into a channel once the channel's pace allows it.
+func (a *Adapter) postInto(ctx context.Context, channel string, m message) (bot.MessageRef, error) {
 	if err := a.wait(ctx, methodPost, channel); err != nil {
 		return bot.MessageRef{}, err
 	}
-	ref, err := measure(a, methodPost, func() (bot.MessageRef, error) {
-		channel, ts, err := a.api.PostMessageContext(ctx, channel, rendered.options()...)
+	return measure(a, methodPost, func() (bot.MessageRef, error) {
+		channel, ts, err := a.api.PostMessageContext(ctx, channel, m.options()...)
 		return bot.MessageRef{Channel: channel, ID: ts}, err
 	})
-	if word, ok := refusal(err); ok && word == "channel_not_found" && remembered {
-		// The look-up is outdated: the next try opens the conversation again.
-		return ref, errors.Join(err, a.cache.Set(ctx, directKey(to.Account), "", 0))
-	}
-	return ref, a.judge(ctx, methodPost, err)
 }
 
 // Update replaces a message that Post has sent.
@@ -154,26 +166,36 @@ type profileUser struct {
 	} `json:"enterprise_user"`
 }
 
-// profile judges a user of the given workspace or organisation.
-func (u profileUser) profile(workspace string) people.Profile {
-	home := workspace == "" || u.TeamID == "" || u.TeamID == workspace || u.Enterprise.ID != "" && u.Enterprise.ID == workspace
+// profile judges a user from where the app is installed. Somebody whose own
+// workspace Slack doesn't say is not taken for one of ours.
+func (u profileUser) profile(where workspace) people.Profile {
+	ours := u.TeamID != "" && u.TeamID == where.TeamID || u.Enterprise.ID != "" && u.Enterprise.ID == where.EnterpriseID
 	return people.Profile{
 		Email:            u.Profile.Email,
 		EmailUnconfirmed: u.IsEmailConfirmed != nil && !*u.IsEmailConfirmed,
 		Deleted:          u.Deleted,
 		Bot:              u.IsBot || u.ID == "USLACKBOT",
 		Guest:            u.IsRestricted || u.IsUltraRestricted,
-		Foreign:          u.IsStranger || !home,
+		Foreign:          u.IsStranger || !ours,
 	}
 }
 
-// Profile returns what Slack knows of an account.
+// Profile returns what Slack knows of an account. Where it is from is judged
+// by where the app is installed, not by what the account says.
 func (a *Adapter) Profile(ctx context.Context, account people.Account) (people.Profile, error) {
+	where, err := a.installation(ctx)
+	if err != nil {
+		return people.Profile{}, err
+	}
 	u, err := a.user(ctx, methodUser, url.Values{"user": {account.User}})
 	if err != nil {
 		return people.Profile{}, err
 	}
-	return u.profile(account.Workspace), nil
+	profile := u.profile(where)
+	if !where.OrgWide && account.Workspace != where.TeamID {
+		profile.Foreign = true
+	}
+	return profile, nil
 }
 
 // Find returns the account with this address.
@@ -187,7 +209,7 @@ func (a *Adapter) Find(ctx context.Context, email string) (people.Account, peopl
 		return people.Account{}, people.Profile{}, err
 	}
 	account := people.Account{Platform: people.Slack, Workspace: where.key(), User: u.ID}
-	return account, u.profile(where.key()), nil
+	return account, u.profile(where), nil
 }
 
 func (a *Adapter) user(ctx context.Context, method string, params url.Values) (profileUser, error) {

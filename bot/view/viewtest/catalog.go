@@ -207,7 +207,7 @@ func forms() []view.Form {
 		one("field-choice-too-many", view.Input{Label: "What", Field: view.ChoiceField{Options: choices(101, false), Chosen: []string{"v100"}}}),
 		one("field-choice-search", view.Input{Label: "What", Field: view.ChoiceField{Search: true}}),
 		one("field-choice-search-chosen", view.Input{Label: "What", Field: view.ChoiceField{Search: true, Options: choices(1, false), Chosen: []string{"v0"}}}),
-		one("field-choice-longest", view.Input{Label: strings.Repeat("l", 2_000), Hint: strings.Repeat("h", 2_000), Field: view.ChoiceField{Options: []view.Option{
+		one("field-choice-longest", view.Input{Label: strings.Repeat("l", 150), Hint: strings.Repeat("h", 2_000), Field: view.ChoiceField{Options: []view.Option{
 			{Value: strings.Repeat("v", 150), Label: strings.Repeat("&", 75), Hint: strings.Repeat("h", 75), Group: strings.Repeat("g", 75)},
 		}}}),
 		one("field-choices", view.Input{Label: "Which", Field: view.ChoiceField{Multi: true, Options: choices(5, false)}}),

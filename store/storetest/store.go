@@ -1,0 +1,486 @@
+// Package storetest is what every store must do, whatever keeps it.
+package storetest
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/usher-access/usher/bot"
+	"github.com/usher-access/usher/core"
+	"github.com/usher-access/usher/core/audit"
+	"github.com/usher-access/usher/core/catalog"
+	"github.com/usher-access/usher/core/errs"
+	"github.com/usher-access/usher/core/flow"
+	"github.com/usher-access/usher/core/people"
+)
+
+// Store is what the suite runs on: an empty, migrated store.
+type Store interface {
+	core.Store
+	bot.Ledger
+}
+
+// Jobs writes jobs into a table of their own in the store's transactions, so
+// that a test sees which ones were committed.
+type Jobs struct{ DB *sql.DB }
+
+// Setup makes the table.
+func (j Jobs) Setup(t testing.TB) {
+	t.Helper()
+
+	_, err := j.DB.ExecContext(t.Context(), "CREATE TABLE test_jobs (kind text NOT NULL)")
+	require.NoError(t, err)
+}
+
+// EnqueueTx records the job.
+func (Jobs) EnqueueTx(ctx context.Context, tx *sql.Tx, job core.Job, _ core.JobOpts) error {
+	_, err := tx.ExecContext(ctx, "INSERT INTO test_jobs VALUES ('"+job.Kind()+"')")
+	return err
+}
+
+// Count returns how many jobs were committed.
+func (j Jobs) Count(t testing.TB) int {
+	t.Helper()
+
+	var n int
+	require.NoError(t, j.DB.QueryRowContext(t.Context(), "SELECT count(*) FROM test_jobs").Scan(&n))
+	return n
+}
+
+var noon = time.Date(2026, 11, 24, 12, 0, 0, 123_456_000, time.UTC)
+
+// Run checks a store. newStore returns an empty one, and its jobs.
+func Run(t *testing.T, newStore func(t *testing.T) (Store, Jobs)) {
+	test := func(name string, f func(t *testing.T, s Store, jobs Jobs)) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			s, jobs := newStore(t)
+			f(t, s, jobs)
+		})
+	}
+
+	test("WhatWasNeverWrittenIsNotFound", func(t *testing.T, s Store, _ Jobs) {
+		ctx := t.Context()
+		for _, err := range []error{
+			second(s.Person(ctx, "p")), second(s.PersonByEmail(ctx, "a@b.c")), second(s.Team(ctx, "it")), second(s.RequestType(ctx, "vpn")),
+			second(s.Request(ctx, 1)), second(s.RequestByKey(ctx, "k")), second(s.Link(ctx, people.Account{})), second(s.Posting(ctx, "x")),
+		} {
+			require.ErrorIs(t, err, errs.NotFound)
+		}
+		settings, err := s.Settings(ctx)
+		require.NoError(t, err)
+		require.Equal(t, core.DefaultSettings, settings)
+		members, err := s.GroupMembers(ctx, "nobody")
+		require.NoError(t, err)
+		require.Empty(t, members)
+	})
+
+	test("PolicyIsWrittenOnce", func(t *testing.T, s Store, _ Jobs) {
+		for _, changed := range []bool{true, false} {
+			within(t, s, func(ctx context.Context, tx core.Tx) {
+				for _, p := range crew() {
+					got, err := tx.SavePerson(ctx, p)
+					require.NoError(t, err)
+					require.Equal(t, changed, got)
+				}
+				got, err := tx.SaveGroup(ctx, people.Group{Name: "eng", Title: "Engineering", Members: []people.ID{"p2", "p1"}, Owners: []people.ID{"p3"}})
+				require.NoError(t, err)
+				require.Equal(t, changed, got)
+				got, err = tx.SaveTeam(ctx, people.Team{
+					Name: "it", Title: "IT", Members: []people.ID{"p3", "p1"}, Private: true,
+					Channels: map[people.Platform]string{people.Slack: "C1", people.Teams: "19:x"}, Assign: people.Assign{Mode: people.AssignPerson, Person: "p3"},
+				})
+				require.NoError(t, err)
+				require.Equal(t, changed, got)
+				got, err = tx.SaveRequestType(ctx, requestType("vpn", catalog.Scope{Groups: []string{"eng"}}))
+				require.NoError(t, err)
+				require.Equal(t, changed, got)
+				got, err = tx.SaveSettings(ctx, core.Settings{RequestExpiresAfter: time.Hour})
+				require.NoError(t, err)
+				require.Equal(t, changed, got)
+			})
+		}
+		ctx := t.Context()
+		p, err := s.PersonByEmail(ctx, "ANA@acme.example ")
+		require.NoError(t, err)
+		require.Equal(t, crew()[0], p)
+		members, err := s.GroupMembers(ctx, "eng")
+		require.NoError(t, err)
+		require.Equal(t, []people.ID{"p2", "p1"}, ids(members), "in the policy's order")
+		owners, err := s.GroupOwners(ctx, "eng")
+		require.NoError(t, err)
+		require.Equal(t, []people.ID{"p3"}, ids(owners))
+		team, err := s.Team(ctx, "it")
+		require.NoError(t, err)
+		require.Equal(t, map[people.Platform]string{people.Slack: "C1", people.Teams: "19:x"}, team.Channels)
+		require.True(t, team.Private)
+		teams, err := s.TeamsOf(ctx, "p3")
+		require.NoError(t, err)
+		require.Equal(t, []string{"it"}, teams)
+		rt, err := s.RequestType(ctx, "vpn")
+		require.NoError(t, err)
+		require.Equal(t, requestType("vpn", catalog.Scope{Groups: []string{"eng"}}), rt)
+		names, err := s.Names(ctx)
+		require.NoError(t, err)
+		require.Equal(t, people.ID("p1"), names.People["ana@acme.example"])
+		require.True(t, names.Groups["eng"] && names.Teams["it"])
+	})
+
+	test("AnAddressBelongsToOnePerson", func(t *testing.T, s Store, _ Jobs) {
+		within(t, s, func(ctx context.Context, tx core.Tx) { savePeople(ctx, t, tx) })
+		err := s.WithTx(t.Context(), func(ctx context.Context, tx core.Tx) error {
+			_, err := tx.SavePerson(ctx, people.Person{ID: "p9", Email: "ana@acme.example", Name: "Other"})
+			return err
+		})
+		require.ErrorIs(t, err, errs.Conflict)
+	})
+
+	test("PeopleAreFoundByAnyPartOfTheirNameOrAddress", func(t *testing.T, s Store, _ Jobs) {
+		within(t, s, func(ctx context.Context, tx core.Tx) { savePeople(ctx, t, tx) })
+		for text, want := range map[string][]people.ID{
+			"": {"p1", "p2", "p3"}, "ŁUKASZ": {"p3"}, "acme": {"p1", "p2", "p3"}, "50%": {"p2"}, "_": nil, `\`: nil, "gone": nil,
+		} {
+			found, err := s.SearchPeople(t.Context(), text, nil, 10)
+			require.NoError(t, err)
+			require.ElementsMatch(t, want, ids(found), text)
+		}
+		found, err := s.SearchPeople(t.Context(), "", []people.ID{"p1"}, 1)
+		require.NoError(t, err)
+		require.Len(t, found, 1)
+		require.NotEqual(t, people.ID("p1"), found[0].ID)
+	})
+
+	test("TheCatalogueHasWhatThePersonMayUse", func(t *testing.T, s Store, _ Jobs) {
+		within(t, s, func(ctx context.Context, tx core.Tx) {
+			_, err := tx.SaveTeam(ctx, people.Team{Name: "it", Title: "IT"})
+			require.NoError(t, err)
+			draft := requestType("draft", catalog.Scope{Everyone: true})
+			draft.Published = false
+			for _, rt := range []catalog.RequestType{
+				requestType("all", catalog.Scope{Everyone: true}), requestType("eng", catalog.Scope{Groups: []string{"eng", "ops"}}),
+				requestType("team", catalog.Scope{Teams: []string{"it"}}), requestType("rule", catalog.Scope{Rule: "true"}),
+				requestType("both", catalog.Scope{Groups: []string{"eng"}, Rule: "false"}), requestType("nobody", catalog.Scope{}), draft,
+			} {
+				_, err := tx.SaveRequestType(ctx, rt)
+				require.NoError(t, err)
+			}
+		})
+		choose := func(q core.ChoiceQuery) map[string]string {
+			q.Limit = 10
+			found, err := s.Choices(t.Context(), q)
+			require.NoError(t, err)
+			out := map[string]string{}
+			for _, c := range found {
+				require.Equal(t, "IT", c.Team)
+				out[c.Name] = c.Rule
+			}
+			return out
+		}
+		require.Equal(t, map[string]string{"all": "", "rule": "true", "both": "false"}, choose(core.ChoiceQuery{}))
+		require.Equal(t, map[string]string{"all": "", "eng": "", "both": "", "rule": "true"}, choose(core.ChoiceQuery{Groups: []string{"ops", "eng"}}))
+		require.Equal(t, map[string]string{"all": "", "team": "", "rule": "true", "both": "false"}, choose(core.ChoiceQuery{Teams: []string{"it"}}))
+		require.Equal(t, map[string]string{"all": ""}, choose(core.ChoiceQuery{Text: "ÄLL"}))
+	})
+
+	test("ARequestComesBackAsItWasWritten", func(t *testing.T, s Store, _ Jobs) {
+		r := request("key")
+		r.Run.Answers = flow.Answers{"why": {strings.Repeat("é<&>🚀", 2_000)}}
+		insert(t, s, &r)
+		got, err := s.Request(t.Context(), r.ID)
+		require.NoError(t, err)
+		require.Equal(t, r, got)
+		byKey, err := s.RequestByKey(t.Context(), "key")
+		require.NoError(t, err)
+		require.Equal(t, r.ID, byKey.ID)
+	})
+
+	test("AKeyIsTakenOnce", func(t *testing.T, s Store, _ Jobs) {
+		first, second := request("key"), request("key")
+		insert(t, s, &first)
+		err := s.WithTx(t.Context(), func(ctx context.Context, tx core.Tx) error { return tx.InsertRequest(ctx, &second) })
+		require.ErrorIs(t, err, errs.Conflict)
+	})
+
+	test("AnOldVersionIsNotSaved", func(t *testing.T, s Store, _ Jobs) {
+		r := request("key")
+		insert(t, s, &r)
+		save := func(r core.Request) error {
+			return s.WithTx(t.Context(), func(ctx context.Context, tx core.Tx) error { return tx.SaveRequest(ctx, &r) })
+		}
+		require.NoError(t, save(r))
+		require.ErrorIs(t, save(r), errs.Conflict)
+	})
+
+	test("AFailedTransactionLeavesNothing", func(t *testing.T, s Store, jobs Jobs) {
+		boom := errors.New("boom")
+		r := request("key")
+		err := s.WithTx(t.Context(), func(ctx context.Context, tx core.Tx) error {
+			require.NoError(t, tx.InsertRequest(ctx, &r))
+			require.NoError(t, tx.Enqueue(ctx, core.SyncPostings{Request: r.ID}, core.JobOpts{}))
+			return boom
+		})
+		require.ErrorIs(t, err, boom)
+		require.Zero(t, jobs.Count(t))
+		_, err = s.RequestByKey(t.Context(), "key")
+		require.ErrorIs(t, err, errs.NotFound)
+	})
+
+	test("JobsAndChangesAreCommittedTogether", func(t *testing.T, s Store, jobs Jobs) {
+		r := request("key")
+		within(t, s, func(ctx context.Context, tx core.Tx) {
+			require.NoError(t, tx.InsertRequest(ctx, &r))
+			require.NoError(t, tx.Enqueue(ctx, core.SyncPostings{Request: r.ID}, core.JobOpts{}))
+		})
+		require.Equal(t, 1, jobs.Count(t))
+	})
+
+	test("ALockedRequestIsChangedByOneAtATime", func(t *testing.T, s Store, _ Jobs) {
+		r := request("key")
+		insert(t, s, &r)
+		const writers = 32
+		var all sync.WaitGroup
+		failed := make(chan error, writers)
+		for range writers {
+			all.Go(func() {
+				failed <- s.WithTx(t.Context(), func(ctx context.Context, tx core.Tx) error {
+					locked, err := tx.LockRequest(ctx, r.ID)
+					if err != nil {
+						return err
+					}
+					locked.Chain.Seq++
+					return tx.SaveRequest(ctx, &locked)
+				})
+			})
+		}
+		all.Wait()
+		close(failed)
+		for err := range failed {
+			require.NoError(t, err)
+		}
+		got, err := s.Request(t.Context(), r.ID)
+		require.NoError(t, err)
+		require.Equal(t, r.Chain.Seq+writers, got.Chain.Seq)
+	})
+
+	test("TurnsHaveNoGapsAndNoRepeats", func(t *testing.T, s Store, _ Jobs) {
+		within(t, s, func(ctx context.Context, tx core.Tx) {
+			_, err := tx.SaveTeam(ctx, people.Team{Name: "it", Title: "IT"})
+			require.NoError(t, err)
+		})
+		const takers = 30
+		var all sync.WaitGroup
+		turns := make(chan int64, takers)
+		for range takers {
+			all.Go(func() {
+				var turn int64
+				err := s.WithTx(t.Context(), func(ctx context.Context, tx core.Tx) (err error) {
+					turn, err = tx.NextTurn(ctx, "it")
+					return err
+				})
+				if err == nil {
+					turns <- turn
+				}
+			})
+		}
+		all.Wait()
+		close(turns)
+		taken := map[int64]bool{}
+		for turn := range turns {
+			taken[turn] = true
+		}
+		require.Len(t, taken, takers)
+		require.True(t, taken[0] && taken[takers-1])
+		within(t, s, func(ctx context.Context, tx core.Tx) {
+			_, err := tx.SaveTeam(ctx, people.Team{Name: "it", Title: "IT renamed"})
+			require.NoError(t, err)
+			turn, err := tx.NextTurn(ctx, "it")
+			require.NoError(t, err)
+			require.EqualValues(t, takers, turn, "a changed team goes on where it was")
+		})
+	})
+
+	test("ChainsGrowByOneAtATime", func(t *testing.T, s Store, _ Jobs) {
+		const writers = 12
+		var all sync.WaitGroup
+		failed := make(chan error, writers)
+		for range writers {
+			all.Go(func() {
+				failed <- s.WithTx(t.Context(), func(ctx context.Context, tx core.Tx) error {
+					head, err := tx.ChainHead(ctx, "policy")
+					if err != nil {
+						return err
+					}
+					event, _ := head.Append(audit.Event{Chain: "policy", At: noon, Kind: "changed", People: []string{"p1"}})
+					return tx.AppendEvents(ctx, []audit.Event{event})
+				})
+			})
+		}
+		all.Wait()
+		close(failed)
+		written := 0
+		for err := range failed {
+			if err == nil {
+				written++
+			}
+		}
+		require.Positive(t, written)
+		var head audit.Head
+		events, err := s.AuditPage(t.Context(), core.AuditPlace{}, 100)
+		require.NoError(t, err)
+		require.Len(t, events, written)
+		for _, e := range events {
+			head, err = head.Follow(e)
+			require.NoError(t, err)
+		}
+	})
+
+	test("TheInboxIsPagedByKey", func(t *testing.T, s Store, _ Jobs) {
+		for i := range 7 {
+			r := request(fmt.Sprint("key", i))
+			within(t, s, func(ctx context.Context, tx core.Tx) {
+				require.NoError(t, tx.InsertRequest(ctx, &r))
+				require.NoError(t, tx.SetAsked(ctx, r.ID, []core.Asked{{Step: "ok", Person: "p2"}, {Step: "ok", Person: "p3"}}))
+				if i == 3 {
+					require.NoError(t, tx.SetAsked(ctx, r.ID, nil))
+					r.Run.State = flow.Cancelled
+					require.NoError(t, tx.SaveRequest(ctx, &r))
+				}
+			})
+		}
+		for name, list := range map[string]func(core.RequestID) ([]core.Request, error){
+			"mine":     func(below core.RequestID) ([]core.Request, error) { return s.RequestsOf(t.Context(), "p1", below, 4) },
+			"awaiting": func(below core.RequestID) ([]core.Request, error) { return s.Awaiting(t.Context(), "p2", below, 4) },
+		} {
+			first, err := list(0)
+			require.NoError(t, err)
+			require.Len(t, first, 4, name)
+			rest, err := list(first[3].ID)
+			require.NoError(t, err)
+			require.Len(t, rest, 2, name)
+			require.Greater(t, first[3].ID, rest[0].ID)
+		}
+	})
+
+	test("AccountsAreLinkedAndUnlinked", func(t *testing.T, s Store, _ Jobs) {
+		old := people.Link{Account: people.Account{Platform: people.Slack, Workspace: "T1", User: "U1"}, Person: "p1", Email: "a@b.c", Checked: noon}
+		newer := old
+		newer.Account.User, newer.Checked = "U2", noon.Add(time.Hour)
+		within(t, s, func(ctx context.Context, tx core.Tx) {
+			require.NoError(t, tx.SaveLink(ctx, old))
+			require.NoError(t, tx.SaveLink(ctx, newer))
+		})
+		links, err := s.Links(t.Context(), "p1", people.Slack)
+		require.NoError(t, err)
+		require.Equal(t, []people.Link{newer, old}, links)
+		within(t, s, func(ctx context.Context, tx core.Tx) { require.NoError(t, tx.DeleteLink(ctx, newer.Account)) })
+		_, err = s.Link(t.Context(), newer.Account)
+		require.ErrorIs(t, err, errs.NotFound)
+	})
+
+	test("APostingIsPlannedOnceAndDeliveredByOne", func(t *testing.T, s Store, jobs Jobs) {
+		p := bot.Posting{ID: "one", Request: 1, Kind: bot.PostingAsk, Step: "ok", Person: "p2", Platform: people.Slack}
+		again := p
+		again.ID = "two"
+		another := p
+		another.ID, another.Copy, another.Message = "three", "1.2", "1.2"
+		require.NoError(t, s.Plan(t.Context(), []bot.Posting{p, again, another}, nil))
+		require.NoError(t, s.Plan(t.Context(), []bot.Posting{again}, []string{"one"}))
+		require.Equal(t, 3, jobs.Count(t), "one for each that is new, and for each that was named")
+		postings, err := s.Postings(t.Context(), 1)
+		require.NoError(t, err)
+		require.Len(t, postings, 2)
+
+		leased, mine, err := s.Lease(t.Context(), "one", noon, noon.Add(time.Minute))
+		require.NoError(t, err)
+		require.True(t, mine)
+		_, mine, err = s.Lease(t.Context(), "one", noon.Add(time.Second), noon.Add(time.Hour))
+		require.NoError(t, err)
+		require.False(t, mine)
+		_, mine, err = s.Lease(t.Context(), "one", noon.Add(time.Minute), noon.Add(time.Hour))
+		require.NoError(t, err)
+		require.True(t, mine, "a lease ends by itself")
+
+		leased.Channel, leased.Message, leased.Shown, leased.Failed = "D1", "1.1", "hash", "gone"
+		require.NoError(t, s.Settle(t.Context(), leased))
+		got, err := s.Posting(t.Context(), "one")
+		require.NoError(t, err)
+		leased.Leased = time.UnixMicro(0).UTC()
+		require.Equal(t, leased, got)
+		_, _, err = s.Lease(t.Context(), "none", noon, noon)
+		require.ErrorIs(t, err, errs.NotFound)
+	})
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func within(t testing.TB, s core.Store, f func(ctx context.Context, tx core.Tx)) {
+	t.Helper()
+
+	require.NoError(t, s.WithTx(t.Context(), func(ctx context.Context, tx core.Tx) error {
+		f(ctx, tx)
+		return nil
+	}))
+}
+
+func insert(t testing.TB, s core.Store, r *core.Request) {
+	t.Helper()
+
+	within(t, s, func(ctx context.Context, tx core.Tx) { require.NoError(t, tx.InsertRequest(ctx, r)) })
+}
+
+func crew() []people.Person {
+	return []people.Person{
+		{ID: "p1", Email: "ana@acme.example", Name: "Ana", Active: true, Manager: "p2", Title: "Engineer", Attributes: map[string]string{"country": "ES"}},
+		{ID: "p2", Email: "bo@acme.example", Name: "Bo 50%", Active: true, Attributes: map[string]string{}},
+		{ID: "p3", Email: "lukasz@acme.example", Name: "Łukasz", Active: true, Attributes: map[string]string{}},
+		{ID: "p4", Email: "gone@acme.example", Name: "Gone", Attributes: map[string]string{}},
+	}
+}
+
+func savePeople(ctx context.Context, t testing.TB, tx core.Tx) {
+	t.Helper()
+
+	for _, p := range crew() {
+		_, err := tx.SavePerson(ctx, p)
+		require.NoError(t, err)
+	}
+}
+
+func ids(persons []people.Person) []people.ID {
+	var out []people.ID
+	for _, p := range persons {
+		out = append(out, p.ID)
+	}
+	return out
+}
+
+func requestType(name string, scope catalog.Scope) catalog.RequestType {
+	title := "Request " + name
+	if name == "all" {
+		title = "Request äll"
+	}
+	return catalog.RequestType{
+		Name: name, Title: title, Team: "it", Requesters: scope, Published: true, Revision: "r1",
+		Flow: flow.Flow{Steps: []flow.Step{
+			{ID: "ok", Approval: &flow.Approval{Approvers: []people.Selector{{Kind: people.GroupMembers, Arg: "eng"}}, Needs: flow.Quorum{N: 1}}},
+			{ID: "do", Title: "Do it", Task: &flow.Task{}, When: &flow.When{Test: &flow.Test{Step: "ok", Op: flow.OpIs, Value: []string{"approved"}}}},
+		}},
+	}
+}
+
+func request(key string) core.Request {
+	run, _ := flow.Start(requestType("vpn", catalog.Scope{}).Flow, "p1", nil, noon)
+	return core.Request{
+		Key: key, Type: "vpn", Title: "VPN", Team: "it", Requester: "p1", Creator: "p1", Run: run,
+		Chain: audit.Head{Seq: 3, Hash: "h"}, Created: noon, Updated: noon,
+	}
+}
