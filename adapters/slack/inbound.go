@@ -47,7 +47,7 @@ var errPayload = errors.New("the payload is not what Slack sends")
 func (c command) interaction() (bot.Interaction, error) {
 	in := bot.Interaction{
 		From:  account(bool(c.IsEnterpriseInstall), c.EnterpriseID, c.TeamID, c.UserID),
-		Event: bot.Command{Text: unescapes.Replace(strings.TrimSpace(c.Text))},
+		Event: bot.Command{Text: clean(unescapes.Replace(strings.TrimSpace(c.Text)))},
 	}
 	if c.UserID == "" || in.From.Workspace == "" {
 		return in, errPayload
@@ -89,6 +89,7 @@ type payload struct {
 	} `json:"actions"`
 	View *struct {
 		ID              string `json:"id"`
+		Type            string `json:"type"`
 		CallbackID      string `json:"callback_id"`
 		PrivateMetadata string `json:"private_metadata"`
 		Blocks          []struct {
@@ -125,18 +126,21 @@ type choice struct {
 func (e element) values() []string {
 	var out []string
 	for _, s := range []*string{e.Value, e.SelectedDate, e.SelectedUser} {
-		if s != nil && *s != "" {
-			out = append(out, *s)
+		if s != nil && clean(*s) != "" {
+			out = append(out, clean(*s))
 		}
 	}
 	if e.SelectedOption != nil {
-		out = append(out, e.SelectedOption.Value)
+		out = append(out, clean(e.SelectedOption.Value))
 	}
 	for _, o := range e.SelectedOptions {
-		out = append(out, o.Value)
+		out = append(out, clean(o.Value))
 	}
 	return out
 }
+
+// clean takes away what no database stores as text.
+func clean(s string) string { return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "\uFFFD") }
 
 // Interactions that usher answers; it takes no notice of others.
 const (
@@ -170,7 +174,7 @@ func (p payload) interaction() (bot.Interaction, bool, error) {
 		if p.Actions[0].Type != "button" {
 			return in, false, nil
 		}
-		in.Event = bot.Press{Action: actionOf(p.Actions[0].ActionID), Value: p.Actions[0].Value}
+		in.Event = bot.Press{Action: clean(actionOf(p.Actions[0].ActionID)), Value: clean(p.Actions[0].Value)}
 		if p.Container.Type == "message" && !p.Container.IsEphemeral && p.Container.MessageTS != "" {
 			in.Message = &bot.MessageRef{Channel: p.Container.ChannelID, ID: p.Container.MessageTS}
 		}
@@ -178,7 +182,7 @@ func (p payload) interaction() (bot.Interaction, bool, error) {
 		if p.View == nil {
 			return in, false, errPayload
 		}
-		submit := bot.Submit{Form: p.View.CallbackID, ID: p.View.PrivateMetadata, Values: map[string][]string{}}
+		submit := bot.Submit{Form: clean(p.View.CallbackID), ID: clean(p.View.PrivateMetadata), Values: map[string][]string{}}
 		for block, elements := range p.View.State.Values {
 			for _, e := range elements {
 				if values := e.values(); len(values) > 0 {
@@ -191,7 +195,9 @@ func (p payload) interaction() (bot.Interaction, bool, error) {
 		if p.View == nil {
 			return in, false, nil
 		}
-		in.Event = bot.Search{Form: p.View.CallbackID, ID: p.View.PrivateMetadata, Input: p.BlockID, Text: p.Value}
+		in.Event = bot.Search{
+			Form: clean(p.View.CallbackID), ID: clean(p.View.PrivateMetadata), Input: clean(p.BlockID), Text: clean(p.Value),
+		}
 	case typeShortcut, typeMessage:
 		in.Event = bot.Command{}
 	default:
@@ -225,6 +231,22 @@ func account(orgWide bool, enterprise, team, user string) people.Account {
 		workspace = enterprise
 	}
 	return people.Account{Platform: people.Slack, Workspace: workspace, User: user}
+}
+
+// modal returns the ID of the modal that was clicked in, or "".
+func (p payload) modal() string {
+	if p.Type != typeActions || p.View == nil || p.View.Type != "modal" {
+		return ""
+	}
+	return p.View.ID
+}
+
+// channel returns where somebody clicked, or "" where that is no channel.
+func (p payload) channel() string {
+	if p.Container.ChannelID == "" && p.Channel != nil {
+		return p.Channel.ID
+	}
+	return p.Container.ChannelID
 }
 
 // inputs returns the IDs of the view's inputs, in their order.

@@ -2,6 +2,8 @@ package slack
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,6 +28,11 @@ const (
 type ack struct {
 	body  any
 	later func(context.Context) // what is to be done when Slack has the answer
+
+	// Where a body may only be so large, brief is the answer instead, and
+	// overflow then does what the body would have.
+	brief    any
+	overflow func(context.Context)
 }
 
 // ephemeral is a message for one person, as an answer or at a response_url.
@@ -46,8 +53,7 @@ type viewAnswer struct {
 // optionsAnswer answers a search. slack-go's own leaves an empty list out, which
 // Slack takes for an error.
 type optionsAnswer struct {
-	Options []*slack.OptionBlockObject      `json:"options"`
-	Groups  []*slack.OptionGroupBlockObject `json:"option_groups,omitempty"`
+	Options []*slack.OptionBlockObject `json:"options"`
 }
 
 // groupsAnswer answers a search with groups, beside which Slack wants no list.
@@ -63,73 +69,121 @@ func (a *Adapter) answerCommand(ctx context.Context, h bot.Handler, c command) (
 	if err != nil {
 		return ack{}, err
 	}
-	resp, err := a.open(ctx, h, in, c.TriggerID)
+	out, err := recovered(func() (ack, error) {
+		done, err := a.open(ctx, h, in, c.TriggerID)
+		if err != nil {
+			return ack{}, err
+		}
+		return a.commanded(done.resp, c)
+	})
 	if err != nil {
-		return ack{}, err
+		return a.commanded(a.fail(ctx, in, err), c)
 	}
-	if tell, ok := resp.(bot.Tell); ok {
-		body, err := ephemeralOf(tell.Message)
-		return ack{body: body}, err
+	return out, nil
+}
+
+// commanded tells the person who typed the command, and nobody else.
+func (a *Adapter) commanded(resp bot.Response, c command) (ack, error) {
+	tell, ok := resp.(bot.Tell)
+	if !ok {
+		return ack{}, nil
 	}
-	return ack{}, nil
+	body, err := ephemeralOf(tell.Message)
+	return ack{body: body, overflow: func(ctx context.Context) { a.atResponseURL(ctx, c.ResponseURL, body) }}, err
 }
 
 // answerPayload answers an interaction.
 func (a *Adapter) answerPayload(ctx context.Context, h bot.Handler, p payload) (ack, error) {
 	in, known, err := p.interaction()
-	if err != nil || !known {
-		return ack{}, err
-	}
-	switch p.Type {
-	case typeSuggestion:
-		return a.answerSearch(ctx, h, in)
-	case typeSubmission:
-		return a.answerSubmission(ctx, h, in, p)
-	}
-	resp, err := a.open(ctx, h, in, p.TriggerID)
 	if err != nil {
 		return ack{}, err
 	}
-	if tell, ok := resp.(bot.Tell); ok {
-		body, err := ephemeralOf(tell.Message)
-		if err != nil {
-			return ack{}, err
+	if !known {
+		if p.Type == typeSuggestion {
+			return optionsAck(nil), nil
 		}
-		return ack{later: func(ctx context.Context) { a.tell(ctx, p, body) }}, nil
+		return ack{}, nil
 	}
-	return ack{}, nil
+	answer := a.answerClick
+	switch {
+	case p.Type == typeSuggestion:
+		answer = a.answerSearch
+	case p.Type == typeSubmission:
+		answer = a.answerSubmission
+	case p.modal() != "":
+		answer = a.answerInModal
+	}
+	out, err := recovered(func() (ack, error) { return answer(ctx, h, in, p) })
+	if err == nil {
+		return out, nil
+	}
+	sorry := a.fail(ctx, in, err)
+	switch p.Type {
+	case typeSuggestion:
+		return optionsAck(nil), nil
+	case typeSubmission:
+		// An empty answer would close the form as if it had been taken.
+		return a.answerProblems(map[string]string{"": sorry.Message.Summary}, p)
+	default:
+		return a.clicked(sorry, p)
+	}
 }
 
-// open handles an interaction and opens the form that it may answer with. It
-// returns what is left to be answered.
-func (a *Adapter) open(ctx context.Context, h bot.Handler, in bot.Interaction, trigger string) (bot.Response, error) {
+// fail logs what went wrong in the adapter itself, and returns what the person
+// is told.
+func (a *Adapter) fail(ctx context.Context, in bot.Interaction, err error) bot.Tell {
+	ref := strings.ToLower(rand.Text()[:8])
+	a.log.ErrorContext(ctx, "answer Slack", "ref", ref, "event", fmt.Sprintf("%T", in.Event), "error", err)
+	return say(fmt.Sprintf("Something went wrong (ref %s). It is safe to try again.", ref))
+}
+
+// opening is what became of an interaction that may open a form.
+type opening struct {
+	resp  bot.Response // what is left to be answered
+	shown bool         // the form shows it already
+	spent bool         // the trigger can't be used again
+}
+
+// open handles an interaction and opens the form that it may answer with.
+func (a *Adapter) open(ctx context.Context, h bot.Handler, in bot.Interaction, trigger string) (opening, error) {
 	resp := h.Handle(ctx, in)
 	form, ok := resp.(bot.OpenForm)
 	if !ok {
-		return resp, nil
+		return opening{resp: resp}, nil
 	}
-	modal, err := renderForm(form.Form)
-	if err != nil {
-		return nil, err
+	viewID, err := a.openView(ctx, trigger, form.Form)
+	if errors.Is(err, errNotOpened) {
+		return opening{resp: say(tooLate), spent: true}, nil
 	}
-	opening, cancel := context.WithTimeout(ctx, openWithin)
-	defer cancel()
-	opened, err := measure(a, "views.open", func() (*slack.ViewResponse, error) {
-		return a.api.OpenViewContext(opening, trigger, modal)
-	})
-	if err != nil {
-		a.log.WarnContext(ctx, "open a form", "form", form.Form.Name, "error", err)
-		return say(tooLate), nil
-	}
-	if !form.Again {
-		return bot.Done{}, nil
+	if err != nil || !form.Again {
+		return opening{resp: bot.Done{}, spent: true}, err
 	}
 	in.Opened = true
 	resp = h.Handle(ctx, in)
-	return resp, a.replace(ctx, opened.ID, resp)
+	return opening{resp: resp, shown: true, spent: true}, a.replace(ctx, viewID, resp)
 }
 
-// replace shows an answer in a form that was opened before there was one.
+var errNotOpened = errors.New("slack did not open the form")
+
+// openView opens a form and returns its ID, or errNotOpened when Slack refuses.
+func (a *Adapter) openView(ctx context.Context, trigger string, f view.Form) (string, error) {
+	modal, err := renderForm(f)
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
+	opened, err := measure(a, "views.open", func() (*slack.ViewResponse, error) {
+		return a.api.OpenViewContext(ctx, trigger, modal)
+	})
+	if err != nil {
+		a.log.WarnContext(ctx, "open a form", "form", f.Name, "error", err)
+		return "", errNotOpened
+	}
+	return opened.ID, nil
+}
+
+// replace shows an answer in a form that is open.
 func (a *Adapter) replace(ctx context.Context, viewID string, resp bot.Response) error {
 	var form view.Form
 	switch resp := resp.(type) {
@@ -144,18 +198,26 @@ func (a *Adapter) replace(ctx context.Context, viewID string, resp bot.Response)
 	if err != nil {
 		return err
 	}
-	_, err = measure(a, "views.update", func() (*slack.ViewResponse, error) {
+	a.updateView(ctx, viewID, modal)
+	return nil
+}
+
+// updateView replaces a form. When that fails the person may have closed it, so
+// there is nobody to tell.
+func (a *Adapter) updateView(ctx context.Context, viewID string, modal slack.ModalViewRequest) {
+	_, err := measure(a, "views.update", func() (*slack.ViewResponse, error) {
 		return a.api.UpdateViewContext(ctx, modal, "", "", viewID)
 	})
 	if err != nil {
-		// The person may have closed it; there is nobody to tell.
-		a.log.WarnContext(ctx, "update a form", "form", form.Name, "error", err)
+		a.log.WarnContext(ctx, "update a form", "form", modal.CallbackID, "error", err)
 	}
-	return nil
 }
 
 // told is a message as a form that can only be closed.
 func told(m view.Message) view.Form {
+	if len(m.Blocks) == 0 {
+		m = say(m.Summary).Message
+	}
 	return view.Form{Name: "told", Title: "usher", Blocks: m.Blocks}
 }
 
@@ -170,27 +232,87 @@ func ephemeralOf(m view.Message) (ephemeral, error) {
 	return ephemeral{ResponseType: "ephemeral", Text: rendered.text, Blocks: rendered.blocks}, err
 }
 
-func (a *Adapter) answerSubmission(ctx context.Context, h bot.Handler, in bot.Interaction, p payload) (ack, error) {
-	switch resp := h.Handle(ctx, in).(type) {
-	case bot.Correct:
-		if len(p.inputs()) == 0 {
-			return a.answerTold(say(strings.Join(slices.Sorted(maps.Values(resp.Problems)), " ")))
+// answerClick answers a click on a message, on the app's home, or a shortcut.
+func (a *Adapter) answerClick(ctx context.Context, h bot.Handler, in bot.Interaction, p payload) (ack, error) {
+	done, err := a.open(ctx, h, in, p.TriggerID)
+	if err != nil || done.shown {
+		return ack{}, err
+	}
+	tell, ok := done.resp.(bot.Tell)
+	if ok && !done.spent && p.ResponseURL == "" && p.channel() == "" {
+		// Nothing but a form can be shown where somebody has not clicked in a channel.
+		_, err := a.openView(ctx, p.TriggerID, told(tell.Message))
+		if !errors.Is(err, errNotOpened) {
+			return ack{}, err
 		}
-		return ack{body: viewAnswer{Action: "errors", Errors: problems(resp.Problems, p.inputs())}}, nil
+	}
+	return a.clicked(done.resp, p)
+}
+
+// clicked tells the person who clicked, once Slack has its answer.
+func (a *Adapter) clicked(resp bot.Response, p payload) (ack, error) {
+	tell, ok := resp.(bot.Tell)
+	if !ok {
+		return ack{}, nil
+	}
+	body, err := ephemeralOf(tell.Message)
+	if err != nil {
+		return ack{}, err
+	}
+	return ack{later: func(ctx context.Context) { a.tell(ctx, p, body) }}, nil
+}
+
+// answerInModal answers a click in a modal, which shows the answer itself.
+func (a *Adapter) answerInModal(ctx context.Context, h bot.Handler, in bot.Interaction, p payload) (ack, error) {
+	resp := h.Handle(ctx, in)
+	if form, ok := resp.(bot.OpenForm); ok && form.Again {
+		in.Opened = true
+		resp = h.Handle(ctx, in)
+	}
+	return ack{}, a.replace(ctx, p.modal(), resp)
+}
+
+func (a *Adapter) answerSubmission(ctx context.Context, h bot.Handler, in bot.Interaction, p payload) (ack, error) {
+	resp := h.Handle(ctx, in)
+	if form, ok := resp.(bot.OpenForm); ok && form.Again {
+		in.Opened = true
+		resp = h.Handle(ctx, in)
+	}
+	switch resp := resp.(type) {
+	case bot.Correct:
+		return a.answerProblems(resp.Problems, p)
 	case bot.OpenForm:
-		modal, err := renderForm(resp.Form)
-		return ack{body: viewAnswer{Action: "update", View: &modal}}, err
+		return a.answerView(resp.Form, p)
 	case bot.Tell:
-		return a.answerTold(resp)
+		return a.answerView(told(resp.Message), p)
 	default:
 		return ack{}, nil
 	}
 }
 
-// answerTold shows a message in place of the submitted form.
-func (a *Adapter) answerTold(resp bot.Tell) (ack, error) {
-	modal, err := renderForm(told(resp.Message))
-	return ack{body: viewAnswer{Action: "update", View: &modal}}, err
+// answerProblems shows what is wrong with a submitted form. What was typed stays.
+func (a *Adapter) answerProblems(all map[string]string, p payload) (ack, error) {
+	inputs := p.inputs()
+	if len(inputs) == 0 {
+		sentences := slices.Sorted(maps.Values(all))
+		return a.answerView(told(say(strings.Join(sentences, " ")).Message), p)
+	}
+	return ack{body: viewAnswer{Action: "errors", Errors: problems(all, inputs)}}, nil
+}
+
+// answerView shows a form in place of the submitted one.
+func (a *Adapter) answerView(f view.Form, p payload) (ack, error) {
+	modal, err := renderForm(f)
+	if err != nil {
+		return ack{}, err
+	}
+	loading, err := renderForm(told(say("Loading…").Message))
+	return ack{
+		body: viewAnswer{Action: "update", View: &modal},
+		// An answer without a form would close the one that is open.
+		brief:    viewAnswer{Action: "update", View: &loading},
+		overflow: func(ctx context.Context) { a.updateView(ctx, p.View.ID, modal) },
+	}, err
 }
 
 // problems puts each problem at its input, and those that have none at the
@@ -207,44 +329,54 @@ func problems(all map[string]string, inputs []string) map[string]string {
 	return out
 }
 
-func (a *Adapter) answerSearch(ctx context.Context, h bot.Handler, in bot.Interaction) (ack, error) {
-	answer, ok := h.Handle(ctx, in).(bot.Options)
-	if !ok {
-		return ack{body: optionsAnswer{Options: []*slack.OptionBlockObject{}}}, nil
-	}
-	flat, groups := options(answer.Options)
-	if len(groups) > 0 {
-		return ack{body: groupsAnswer{Groups: groups}}, nil
-	}
-	return ack{body: optionsAnswer{Options: append([]*slack.OptionBlockObject{}, flat...)}}, nil
+func (a *Adapter) answerSearch(ctx context.Context, h bot.Handler, in bot.Interaction, _ payload) (ack, error) {
+	answer, _ := h.Handle(ctx, in).(bot.Options)
+	return optionsAck(answer.Options), nil
 }
 
-// tell shows a message to the person who clicked, at the click's response_url
-// or, where that fails, in its channel.
+// optionsAck offers options; none is a list too.
+func optionsAck(all []view.Option) ack {
+	flat, groups := options(all)
+	if len(groups) > 0 {
+		return ack{body: groupsAnswer{Groups: groups}}
+	}
+	return ack{body: optionsAnswer{Options: append([]*slack.OptionBlockObject{}, flat...)}}
+}
+
+// tell shows a message to the person who clicked: at the click's response_url
+// or, where that fails, in its channel or else in their direct messages.
 func (a *Adapter) tell(ctx context.Context, p payload, body ephemeral) {
-	if a.mayCall(p.ResponseURL) {
-		_, err := measure(a, "response_url", func() (struct{}, error) {
-			return struct{}{}, a.post(ctx, p.ResponseURL, body)
-		})
-		if err == nil {
-			return
-		}
-		a.log.WarnContext(ctx, "answer a click at its response_url", "error", err)
-	}
-	channel := p.Container.ChannelID
-	if channel == "" && p.Channel != nil {
-		channel = p.Channel.ID
-	}
-	if channel == "" {
+	if p.ResponseURL != "" && a.atResponseURL(ctx, p.ResponseURL, body) {
 		return
 	}
-	_, err := measure(a, "chat.postEphemeral", func() (string, error) {
-		return a.api.PostEphemeralContext(ctx, channel, p.User.ID,
-			slack.MsgOptionText(body.Text, false), slack.MsgOptionBlocks(body.Blocks...))
-	})
+	channel, err := p.channel(), error(nil)
+	if channel == "" {
+		channel, _, err = a.direct(ctx, p.account())
+	}
+	if err == nil {
+		_, err = measure(a, "chat.postEphemeral", func() (string, error) {
+			return a.api.PostEphemeralContext(ctx, channel, p.User.ID,
+				slack.MsgOptionText(body.Text, false), slack.MsgOptionBlocks(body.Blocks...))
+		})
+	}
 	if err != nil {
 		a.log.WarnContext(ctx, "answer a click", "error", err)
 	}
+}
+
+// atResponseURL sends a message to a response_url and reports whether that worked.
+func (a *Adapter) atResponseURL(ctx context.Context, responseURL string, body ephemeral) bool {
+	if !a.mayCall(responseURL) {
+		a.log.WarnContext(ctx, "a response_url is not Slack's, so it was not called")
+		return false
+	}
+	_, err := measure(a, "response_url", func() (struct{}, error) {
+		return struct{}{}, a.post(ctx, responseURL, body)
+	})
+	if err != nil {
+		a.log.WarnContext(ctx, "answer at a response_url", "error", err)
+	}
+	return err == nil
 }
 
 // measure counts one call to Slack.

@@ -124,11 +124,10 @@ func (a *Adapter) answerSocket(ctx context.Context, client *socketmode.Client, h
 	case err != nil:
 		a.log.ErrorContext(ctx, "answer Slack", "type", req.Type, "error", err)
 	}
-	body, later := a.small(out, req)
+	body, later := small(out)
 	if err := client.AckCtx(ctx, req.EnvelopeID, body); err != nil {
 		a.log.WarnContext(ctx, "acknowledge a delivery", "type", req.Type, "error", err)
 	}
-	a.afterAnswer(out.later)
 	a.afterAnswer(later)
 }
 
@@ -157,46 +156,25 @@ func (a *Adapter) answerEnvelope(ctx context.Context, h bot.Handler, req socketm
 	}
 }
 
-// small returns an answer that Slack takes over a socket. A view that is too
-// large follows after the answer; of too many options the first are kept.
-func (a *Adapter) small(out ack, req socketmode.Request) (any, func(context.Context)) {
+// small returns an answer that Slack takes over a socket, and what is to be
+// done once it has it. Of too many options the first are kept.
+func small(out ack) (any, func(context.Context)) {
 	if size(out.body) < maxAck {
-		return out.body, nil
+		return out.body, out.later
 	}
 	switch body := out.body.(type) {
-	case viewAnswer:
-		if body.View == nil {
-			break
-		}
-		full := *body.View
-		loading, err := renderForm(told(say("Loading…").Message))
-		p, parsing := parsePayload(req.Payload)
-		if err != nil || parsing != nil || p.View == nil {
-			break
-		}
-		return viewAnswer{Action: "update", View: &loading}, func(ctx context.Context) {
-			_, err := measure(a, "views.update", func() (*slack.ViewResponse, error) {
-				return a.api.UpdateViewContext(ctx, full, "", "", p.View.ID)
-			})
-			if err != nil {
-				a.log.WarnContext(ctx, "update a form", "error", err)
-			}
-		}
 	case optionsAnswer:
 		for len(body.Options) > 0 && size(body) >= maxAck {
 			body.Options = body.Options[:len(body.Options)/2]
 		}
-		return body, nil
+		return body, out.later
 	case groupsAnswer:
 		for len(body.Groups) > 1 && size(body) >= maxAck {
 			body.Groups = body.Groups[:len(body.Groups)/2]
 		}
-		return body, nil
-	case ephemeral:
-		body.Blocks = nil
-		return body, nil
+		return body, out.later
 	}
-	return nil, nil
+	return out.brief, out.overflow
 }
 
 func size(body any) int {
