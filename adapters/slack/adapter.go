@@ -59,6 +59,7 @@ type Adapter struct {
 	cache    bot.Cache
 	metrics  func(method, result string, took time.Duration)
 	changed  func(ctx context.Context, account people.Account) error
+	sleep    func(ctx context.Context, d time.Duration) bool
 
 	later     chan func(context.Context) // what is done after answers
 	closing   sync.RWMutex               // held while later is closed
@@ -111,6 +112,7 @@ func New(c Config) (*Adapter, error) {
 		http: client, apiURL: apiURL, hookURL: hooks,
 		token: c.BotToken, appToken: c.AppToken, secrets: c.SigningSecrets,
 		log: c.Log, now: c.Now, pace: c.Pace, cache: c.Cache, metrics: c.Metrics, changed: c.ProfileChanged,
+		sleep: pause,
 		later: make(chan func(context.Context), maxLater),
 	}
 	if apiURL != DefaultAPIURL {

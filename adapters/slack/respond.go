@@ -292,6 +292,9 @@ func (a *Adapter) answerSubmission(ctx context.Context, h bot.Handler, in bot.In
 
 // answerProblems shows what is wrong with a submitted form. What was typed stays.
 func (a *Adapter) answerProblems(all map[string]string, p payload) (ack, error) {
+	if len(all) == 0 {
+		all = map[string]string{"": "Please check what you entered."}
+	}
 	inputs := p.inputs()
 	if len(inputs) == 0 {
 		sentences := slices.Sorted(maps.Values(all))

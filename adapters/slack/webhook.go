@@ -166,7 +166,7 @@ func (a *Adapter) eventJSON(ctx context.Context, _ bot.Handler, body []byte, con
 	if err != nil {
 		return ack{}, err
 	}
-	return a.answerEvent(ctx, e), nil
+	return a.answerEvent(ctx, e)
 }
 
 // challenge proves to Slack that the URL is ours.
@@ -175,10 +175,10 @@ type challenge struct {
 }
 
 // answerEvent takes notice of what usher needs to know and answers all else as
-// if it did, so that Slack doesn't send it again.
-func (a *Adapter) answerEvent(ctx context.Context, e event) ack {
+// if it did. It fails when Slack shall send the event again.
+func (a *Adapter) answerEvent(ctx context.Context, e event) (ack, error) {
 	if e.Type == "url_verification" {
-		return ack{body: challenge{e.Challenge}}
+		return ack{body: challenge{e.Challenge}}, nil
 	}
 	switch e.Event.Type {
 	case "app_uninstalled", "tokens_revoked":
@@ -187,9 +187,9 @@ func (a *Adapter) answerEvent(ctx context.Context, e event) ack {
 		account, ok := e.changed()
 		if ok && a.changed != nil {
 			if err := a.changed(ctx, account); err != nil {
-				a.log.ErrorContext(ctx, "note a changed profile", "error", err)
+				return ack{}, fmt.Errorf("note a changed profile: %w", err)
 			}
 		}
 	}
-	return ack{}
+	return ack{}, nil
 }
