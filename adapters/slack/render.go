@@ -215,8 +215,7 @@ func (r *renderer) facts(f view.Facts) error {
 		}
 		if len(value) > 1 {
 			flush()
-			labelled := slices.Concat([]view.Span{view.Strong(fact.Label), view.Words("\n")}, fact.Value)
-			if err := r.text(view.Text{Spans: labelled}); err != nil {
+			if err := r.longFact(fact); err != nil {
 				return err
 			}
 			continue
@@ -228,6 +227,23 @@ func (r *renderer) facts(f view.Facts) error {
 		fields, size = append(fields, markdown(field)), size+utf8.RuneCountInString(field)
 	}
 	flush()
+	return nil
+}
+
+// longFact shows a label and its value together if one block can hold both.
+func (r *renderer) longFact(f view.Fact) error {
+	label := around("*", cut(f.Label, maxHeader))
+	value, err := texts(f.Value, r.most, maxSection)
+	if err != nil {
+		return err
+	}
+	if whole := label + "\n" + value[0]; len(value) == 1 && utf8.RuneCountInString(whole) <= maxSection {
+		r.add(paragraph(whole))
+		return nil
+	}
+	for _, text := range slices.Concat([]string{label}, value) {
+		r.add(paragraph(text))
+	}
 	return nil
 }
 
