@@ -176,21 +176,8 @@ func TestPlainText(t *testing.T) {
 	t.Parallel()
 
 	at := view.Time(time.Date(2026, time.November, 23, 16, 4, 0, 0, time.FixedZone("CET", 3600)))
-	m := view.Message{Summary: "REQ-1 was denied", Blocks: []view.Block{
-		view.Header{Text: "REQ-1"},
-		view.Text{Spans: []view.Span{
-			view.Strong("Denied"), view.Words(" by Bo, "), at, view.Words(" "), view.Code("x < y"),
-			view.Words(" "), view.Link{Label: "more", URL: "https://a.example"},
-		}},
-		view.Facts{Facts: []view.Fact{{Label: "Why", Value: words("<!channel>\nsecond line")}}},
-		view.Divider{},
-		view.Actions{Buttons: []view.Button{{Label: "Approve", Action: "approve"}}},
-	}}
-	require.Equal(t, strings.Join([]string{
-		"REQ-1 was denied", "REQ-1", "Denied by Bo, 23 Nov 2026, 15:04 UTC x < y more (https://a.example)", "Why: <!channel>", "second line",
-	}, "\n"), view.MessageText(m))
-	require.Equal(t, "Only this", view.MessageText(view.Message{Summary: "Only this"}))
-	require.Equal(t, "T\nWhy\nIn a sentence.\nPlease say why.", view.FormText(view.Form{Title: "T", Blocks: []view.Block{
-		view.Input{Label: "Why", Hint: "In a sentence.", Problem: "Please say why.", Field: view.TextField{}},
-	}}))
+	require.Equal(t, "Denied by Bo, 23 Nov 2026, 15:04 UTC x < y more (https://a.example)", view.SpansText([]view.Span{
+		view.Strong("Denied"), view.Words(" by Bo, "), at, view.Words(" "), view.Code("x < y"),
+		view.Words(" "), view.Link{Label: "more", URL: "https://a.example"},
+	}))
 }

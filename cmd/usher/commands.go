@@ -137,8 +137,7 @@ type manifestCommand struct {
 }
 
 type manifestSlackCommand struct {
-	At     string `name:"at" placeholder:"URL" help:"Where Slack reaches usher; USHER_URL when empty."`
-	Socket bool   `help:"For Socket Mode, where Slack needs to reach nothing."`
+	Socket bool `help:"For Socket Mode, where Slack needs to reach nothing."`
 }
 
 // Help is shown by usher manifest slack --help.
@@ -153,14 +152,10 @@ const newSlackApp = "https://api.slack.com/apps?new_app=1&manifest_yaml="
 
 // Run prints the manifest.
 func (m *manifestSlackCommand) Run(c *Config, s streams) error {
-	at := m.At
-	if at == "" {
-		at = c.URL
-	}
-	if !m.Socket && !strings.HasPrefix(at, "https://") {
+	if !m.Socket && !strings.HasPrefix(c.URL, "https://") {
 		return errors.New("say where Slack reaches usher with --url https://…, or use --socket")
 	}
-	manifest := slackManifest(strings.TrimRight(at, "/"), m.Socket)
+	manifest := slackManifest(c.publicURL(), m.Socket)
 	fmt.Fprint(s.out, manifest)
 	fmt.Fprintf(s.out, "\n# Create the app: %s%s\n", newSlackApp, url.QueryEscape(manifest))
 	return nil
