@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/usher-access/usher/bot/view"
+	"github.com/usher-access/usher/core"
 	"github.com/usher-access/usher/core/people"
 )
 
@@ -56,7 +57,9 @@ func (Search) event()  {}
 type Response interface{ response() }
 
 // Done needs no answer; a form closes.
-type Done struct{}
+type Done struct {
+	Filed core.RequestID // the request that the form became; 0: it was another form
+}
 
 // Tell shows a message that only the person sees. A form that was submitted closes.
 type Tell struct{ Message view.Message }
@@ -170,6 +173,28 @@ type Pace interface {
 	// Paused returns for how long the method is still paused.
 	Paused(ctx context.Context, method string) (time.Duration, error)
 }
+
+// Feed tells every replica what has changed, so that pages that are open can
+// show it. It may lose a change: that costs a person a look.
+type Feed interface {
+	Publish(ctx context.Context, c Change) error
+}
+
+// Change is news about a request.
+type Change struct {
+	Request core.RequestID `json:"request"`
+	Team    string         `json:"team"`
+	People  []people.ID    `json:"people"` // whom the request mentions
+}
+
+// SignInLinks makes links that let a person into the web app.
+type SignInLinks interface {
+	// SignInLink returns a link that works once, for SignInTTL.
+	SignInLink(ctx context.Context, person people.ID) (string, error)
+}
+
+// SignInTTL is how long a sign-in link works.
+const SignInTTL = 5 * time.Minute
 
 // Cache keeps look-ups for a while. Losing one costs a look-up.
 type Cache interface {

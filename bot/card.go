@@ -12,17 +12,23 @@ import (
 )
 
 // card returns what a posting shows of a request.
-func card(c core.Case, p Posting, undelivered []Posting) view.Message {
+func (b *Bot) card(c core.Case, p Posting, undelivered []Posting) view.Message {
+	var m view.Message
 	switch p.Kind {
 	case PostingAsk:
-		return askCard(c, p)
+		m = askCard(c, p)
 	case PostingTeam:
-		return teamCard(c, p, undelivered)
+		m = teamCard(c, p, undelivered)
 	case PostingCare:
-		return careCard(c, undelivered)
+		m = careCard(c, undelivered)
 	default:
-		return requesterCard(c, p)
+		m = requesterCard(c, p)
 	}
+	if b.web.URL != "" {
+		open := view.Link{Label: "Open " + c.ID.String(), URL: b.web.URL + "/requests/" + c.ID.String()}
+		m.Blocks = append(m.Blocks, view.Text{Small: true, Spans: []view.Span{open}})
+	}
+	return m
 }
 
 // requesterCard tells the requester where the request stands.

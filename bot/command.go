@@ -21,6 +21,8 @@ func (b *Bot) command(ctx context.Context, in Interaction, actor core.Actor, tex
 		return Tell{Message: help()}, nil
 	case "status":
 		return b.status(ctx, actor)
+	case "web":
+		return b.sendSignIn(ctx, in, actor)
 	}
 	if runes := []rune(words); len(runes) > maxWords {
 		words = string(runes[:maxWords])
@@ -39,6 +41,7 @@ func help() view.Message {
 			line("/access", "choose what to request"),
 			line("/access new laptop", "go straight to the request whose title contains these words"),
 			line("/access status", "your open requests, and what waits for you"),
+			line("/access web", "a link to the web app, which shows everything at length"),
 			line("/access help", "this help"),
 			view.Text{Small: true, Spans: []view.Span{view.Words(
 				"When you have sent a request you get a direct message that always shows where it stands. " +

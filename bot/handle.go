@@ -25,6 +25,8 @@ type Bot struct {
 	sessions Sessions
 	ledger   Ledger
 	adapters map[people.Platform]Adapter
+	feed     Feed
+	web      Web
 	log      *slog.Logger
 	now      func() time.Time
 	newID    func() string
@@ -35,6 +37,7 @@ type Config struct {
 	Core     *core.Service
 	Sessions Sessions
 	Ledger   Ledger
+	Feed     Feed // nil: nobody has a page open
 	Log      *slog.Logger
 	Now      func() time.Time
 	NewID    func() string // unguessable
@@ -43,13 +46,22 @@ type Config struct {
 // New returns a Bot that talks on no platform yet.
 func New(c Config) *Bot {
 	return &Bot{
-		core: c.Core, sessions: c.Sessions, ledger: c.Ledger,
+		core: c.Core, sessions: c.Sessions, ledger: c.Ledger, feed: c.Feed,
 		adapters: map[people.Platform]Adapter{}, log: c.Log, now: c.Now, newID: c.NewID,
 	}
 }
 
 // Add makes the bot talk on a platform. It is called before anything else.
 func (b *Bot) Add(a Adapter) { b.adapters[a.Platform()] = a }
+
+// Web is the web app as other platforms know it.
+type Web struct {
+	URL   string      // without a slash at its end; empty: there is none
+	Links SignInLinks // nil: there is none
+}
+
+// Lead makes messages lead to the web app. It is called before anything else.
+func (b *Bot) Lead(to Web) { b.web = to }
 
 var _ Handler = (*Bot)(nil)
 

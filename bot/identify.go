@@ -14,6 +14,10 @@ import (
 // confirmed for a while.
 func (b *Bot) identify(ctx context.Context, in Interaction) (core.Actor, error) {
 	actor := core.Actor{Via: string(in.From.Platform)}
+	if in.From.Platform == people.Web {
+		actor.Person = people.ID(in.From.User)
+		return actor, nil
+	}
 	if in.Profile != nil && in.Profile.Distrust() != "" {
 		_, err := b.core.LinkAccount(ctx, in.From, *in.Profile)
 		return actor, err
@@ -43,8 +47,11 @@ func (b *Bot) identify(ctx context.Context, in Interaction) (core.Actor, error) 
 
 // familiar reports whether identify would do without asking the platform.
 func (b *Bot) familiar(ctx context.Context, in Interaction) bool {
+	if in.From.Platform == people.Web || in.Profile != nil {
+		return true
+	}
 	_, stale, err := b.core.Identity(ctx, in.From)
-	return err == nil && !stale || in.Profile != nil
+	return err == nil && !stale
 }
 
 func (b *Bot) profile(ctx context.Context, account people.Account) (people.Profile, error) {

@@ -43,6 +43,8 @@ type Ledger interface {
 	// step, person, platform and copy) and enqueues a Deliver job for each of
 	// the added and of deliver, all in one transaction. It may be repeated.
 	Plan(ctx context.Context, add []Posting, deliver []string) error
+	// Enqueue makes the job run.
+	Enqueue(ctx context.Context, job core.Job) error
 	// Lease returns the posting and keeps other workers off it until the given
 	// time, or reports false when another one has it.
 	Lease(ctx context.Context, id string, now, until time.Time) (Posting, bool, error)

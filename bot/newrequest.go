@@ -245,14 +245,14 @@ func (b *Bot) request(ctx context.Context, in Interaction, actor core.Actor, e S
 	for id, values := range e.Values {
 		answers[id] = values
 	}
-	_, err = b.core.Submit(ctx, actor, core.Submission{Key: draft.ID, Type: draft.Type, Answers: answers})
+	filed, err := b.core.Submit(ctx, actor, core.Submission{Key: draft.ID, Type: draft.Type, Answers: answers})
 	if err != nil {
 		if saving := b.sessions.SaveDraft(ctx, draft, draftTTL); saving != nil {
 			b.log.WarnContext(ctx, "keep what was entered", "error", saving)
 		}
 		return nil, err
 	}
-	return Done{}, nil
+	return Done{Filed: filed.ID}, nil
 }
 
 // draft returns a form in progress of the account that sent it.

@@ -8,6 +8,7 @@ import (
 	"github.com/usher-access/usher/core"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/flow"
+	"github.com/usher-access/usher/core/people"
 )
 
 // What buttons do.
@@ -22,6 +23,7 @@ const (
 	actionReassign = "reassign"
 	actionMine     = "status-mine"
 	actionAwaiting = "status-awaiting"
+	actionRequest  = "request"
 )
 
 const (
@@ -44,6 +46,8 @@ func (b *Bot) press(ctx context.Context, in Interaction, actor core.Actor, e Pre
 	switch e.Action {
 	case actionMine, actionAwaiting:
 		return b.statusPage(ctx, actor, e)
+	case actionRequest:
+		return b.openRequest(ctx, in, actor, e.Value)
 	}
 	t, posting, err := b.find(ctx, e.Value)
 	if err != nil {
@@ -194,6 +198,9 @@ func (b *Bot) learn(ctx context.Context, p Posting, clicked *MessageRef) {
 
 // refresh brings a posting up to date that somebody acted on too late.
 func (b *Bot) refresh(ctx context.Context, p Posting) {
+	if p.Platform == people.Web {
+		return // its pages are made anew each time they are read
+	}
 	if err := b.ledger.Plan(ctx, nil, []string{p.ID}); err != nil {
 		b.log.WarnContext(ctx, "refresh a posting", "request", p.Request, "error", err)
 	}

@@ -13,11 +13,11 @@ const statusPageSize = 5
 
 // status lists the person's open requests and what waits for the person.
 func (b *Bot) status(ctx context.Context, actor core.Actor) (Response, error) {
-	mine, err := b.mine(ctx, actor.Person, 0)
+	mine, err := b.mine(ctx, actor, 0)
 	if err != nil {
 		return nil, err
 	}
-	awaiting, err := b.awaiting(ctx, actor.Person, 0)
+	awaiting, err := b.awaiting(ctx, actor, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -40,17 +40,17 @@ func (b *Bot) statusPage(ctx context.Context, actor core.Actor, e Press) (Respon
 	if e.Action == actionAwaiting {
 		list = b.awaiting
 	}
-	blocks, err := list(ctx, actor.Person, below)
+	blocks, err := list(ctx, actor, below)
 	return Tell{Message: view.Message{Summary: "More of your list", Blocks: blocks}}, err
 }
 
-func (b *Bot) mine(ctx context.Context, id people.ID, below core.RequestID) ([]view.Block, error) {
-	page, err := b.core.Mine(ctx, id, below, statusPageSize)
+func (b *Bot) mine(ctx context.Context, actor core.Actor, below core.RequestID) ([]view.Block, error) {
+	page, err := b.core.Mine(ctx, actor.Person, false, core.Place{Below: below, Limit: statusPageSize})
 	if err != nil {
 		return nil, err
 	}
 	return listing("Your open requests", "You have no open requests.", actionMine, page, func(c core.Case) ([]view.Button, error) {
-		p, found, err := b.own(ctx, c.ID, PostingRequester, "", id)
+		p, found, err := b.own(ctx, actor, c, PostingRequester, "")
 		if !found || c.Run.Touched() {
 			return nil, err
 		}
@@ -58,8 +58,8 @@ func (b *Bot) mine(ctx context.Context, id people.ID, below core.RequestID) ([]v
 	})
 }
 
-func (b *Bot) awaiting(ctx context.Context, id people.ID, below core.RequestID) ([]view.Block, error) {
-	page, err := b.core.Awaiting(ctx, id, below, statusPageSize)
+func (b *Bot) awaiting(ctx context.Context, actor core.Actor, below core.RequestID) ([]view.Block, error) {
+	page, err := b.core.Awaiting(ctx, actor.Person, nil, core.Place{Below: below, Limit: statusPageSize})
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (b *Bot) awaiting(ctx context.Context, id people.ID, below core.RequestID) 
 		if !open {
 			return nil, nil
 		}
-		p, found, err := b.own(ctx, c.ID, PostingAsk, step.ID, id)
+		p, found, err := b.own(ctx, actor, c, PostingAsk, step.ID)
 		if !found {
 			return nil, err
 		}
@@ -103,10 +103,13 @@ func listing(title, none, more string, page core.Page, buttonsOf func(core.Case)
 
 // own returns the person's own posting about a request, whose buttons may stand
 // elsewhere too; it may not be there yet.
-func (b *Bot) own(ctx context.Context, id core.RequestID, kind PostingKind, step string, person people.ID) (Posting, bool, error) {
-	postings, err := b.ledger.Postings(ctx, id)
+func (b *Bot) own(ctx context.Context, actor core.Actor, c core.Case, kind PostingKind, step string) (Posting, bool, error) {
+	if actor.Via == string(people.Web) {
+		return pagePosting(c.Request, kind, step, actor.Person), true, nil
+	}
+	postings, err := b.ledger.Postings(ctx, c.ID)
 	for _, p := range postings {
-		if p.Kind == kind && p.Step == step && p.Person == person {
+		if p.Kind == kind && p.Step == step && p.Person == actor.Person {
 			return p, true, err
 		}
 	}

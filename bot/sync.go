@@ -28,6 +28,7 @@ func (b *Bot) SyncPostings(ctx context.Context, job core.SyncPostings) error {
 	if err != nil {
 		return fmt.Errorf("sync %s: %w", job.Request, err)
 	}
+	b.publish(ctx, c)
 	postings, err := b.ledger.Postings(ctx, job.Request)
 	if err != nil {
 		return fmt.Errorf("sync %s: %w", job.Request, err)
@@ -37,7 +38,7 @@ func (b *Bot) SyncPostings(ctx context.Context, job core.SyncPostings) error {
 	var deliver []string
 	now := b.now()
 	for _, p := range postings {
-		hash, err := view.Hash(card(c, p, undelivered))
+		hash, err := view.Hash(b.card(c, p, undelivered))
 		if err != nil {
 			return err
 		}
@@ -52,6 +53,18 @@ func (b *Bot) SyncPostings(ctx context.Context, job core.SyncPostings) error {
 		return fmt.Errorf("sync %s: %w", job.Request, err)
 	}
 	return nil
+}
+
+// publish tells the pages that are open. One that misses it is out of date
+// until it is read again, which is no reason to do the job again.
+func (b *Bot) publish(ctx context.Context, c core.Case) {
+	if b.feed == nil {
+		return
+	}
+	change := Change{Request: c.ID, Team: c.Request.Team, People: c.Request.People()}
+	if err := b.feed.Publish(ctx, change); err != nil {
+		b.log.WarnContext(ctx, "tell open pages", "request", c.ID.String(), "error", err)
+	}
 }
 
 // undelivered returns the postings that never reached anybody.
@@ -150,7 +163,7 @@ func (b *Bot) send(ctx context.Context, p Posting) (Posting, error) {
 			return p, err
 		}
 	}
-	m := card(c, p, undelivered(postings))
+	m := b.card(c, p, undelivered(postings))
 	hash, err := view.Hash(m)
 	if err != nil || hash == p.Shown {
 		return p, err

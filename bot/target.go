@@ -8,6 +8,7 @@ import (
 
 	"github.com/usher-access/usher/core"
 	"github.com/usher-access/usher/core/errs"
+	"github.com/usher-access/usher/core/people"
 )
 
 // target is what a button or a form is about: a posting, and for the team's
@@ -37,6 +38,25 @@ func parseTarget(s string) (target, error) {
 	return target{Posting: posting, Round: n, Step: step}, nil
 }
 
+// pagePosting returns the posting that stands for a page about a request. Pages
+// are not in the ledger, because nobody brings them up to date; the request's
+// key makes their postings as unguessable as others.
+func pagePosting(r core.Request, kind PostingKind, step string, person people.ID) Posting {
+	return Posting{
+		ID: string(kind) + "~" + r.Key, Request: r.ID, Kind: kind, Step: step, Person: person, Platform: people.Web,
+	}
+}
+
+// posting returns the posting that a target names.
+func (b *Bot) posting(ctx context.Context, t target) (Posting, error) {
+	kind, key, page := strings.Cut(t.Posting, "~")
+	if !page {
+		return b.ledger.Posting(ctx, t.Posting)
+	}
+	r, err := b.core.ByKey(ctx, key)
+	return pagePosting(r, PostingKind(kind), t.Step, ""), err
+}
+
 // find returns the target that a button or form names, and its posting. A
 // posting that asks about one step can't be turned on another.
 func (b *Bot) find(ctx context.Context, value string) (target, Posting, error) {
@@ -44,7 +64,7 @@ func (b *Bot) find(ctx context.Context, value string) (target, Posting, error) {
 	if err != nil {
 		return t, Posting{}, err
 	}
-	p, err := b.ledger.Posting(ctx, t.Posting)
+	p, err := b.posting(ctx, t)
 	if errors.Is(err, errs.NotFound) || err == nil && p.Kind == PostingAsk && t.Step != p.Step {
 		return t, Posting{}, errStale
 	}

@@ -2,8 +2,13 @@ package core
 
 import (
 	"context"
+	"slices"
+	"strings"
 
+	"github.com/usher-access/usher/core/audit"
 	"github.com/usher-access/usher/core/catalog"
+	"github.com/usher-access/usher/core/errs"
+	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/core/people"
 )
 
@@ -51,6 +56,11 @@ func (s *Service) People(ctx context.Context, text string, limit int) ([]people.
 	return s.store.SearchPeople(ctx, text, nil, limit)
 }
 
+// Person returns somebody who may use usher now, else errs.Denied.
+func (s *Service) Person(ctx context.Context, id people.ID) (people.Person, error) {
+	return activePerson(ctx, s.store, id)
+}
+
 // Active returns nil if the person may use usher now, else errs.Denied.
 func (s *Service) Active(ctx context.Context, id people.ID) error {
 	_, err := activePerson(ctx, s.store, id)
@@ -73,13 +83,93 @@ func (s *Service) Case(ctx context.Context, id RequestID) (Case, error) {
 	return s.caseOf(ctx, r)
 }
 
-func (s *Service) caseOf(ctx context.Context, r Request) (Case, error) {
-	team, err := s.store.Team(ctx, r.Team)
+// CaseFor returns a request that is the person's business: they made it, look
+// after it, were asked about it, or are of its team. Any other is errs.NotFound,
+// just as one that doesn't exist.
+func (s *Service) CaseFor(ctx context.Context, viewer people.ID, id RequestID) (Case, error) {
+	if _, err := activePerson(ctx, s.store, viewer); err != nil {
+		return Case{}, err
+	}
+	c, err := s.Case(ctx, id)
+	if err != nil || c.Involves(viewer) {
+		return c, err
+	}
+	teams, err := s.store.TeamsOf(ctx, viewer)
 	if err != nil {
 		return Case{}, err
 	}
-	persons, err := s.store.Persons(ctx, r.People())
-	return Case{Request: r, Team: team, People: persons}, err
+	if !slices.Contains(teams, c.Request.Team) {
+		return Case{}, errs.New(errs.NotFound, "There is no such request.")
+	}
+	return c, nil
+}
+
+// ByKey returns the request that was filed with this key, or errs.NotFound.
+func (s *Service) ByKey(ctx context.Context, key string) (Request, error) {
+	return s.store.RequestByKey(ctx, key)
+}
+
+// History returns at most limit events of a request's audit record, after the
+// event with the given number.
+func (s *Service) History(ctx context.Context, id RequestID, after int64, limit int) ([]audit.Event, error) {
+	events, err := s.store.AuditPage(ctx, AuditPlace{Chain: id.String(), Seq: after}, limit)
+	for i, e := range events {
+		if e.Chain != id.String() {
+			return events[:i], err
+		}
+	}
+	return events, err
+}
+
+// TeamsOf returns the teams that the person is a member of, by title.
+func (s *Service) TeamsOf(ctx context.Context, id people.ID) ([]people.Team, error) {
+	names, err := s.store.TeamsOf(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	teams := make([]people.Team, len(names))
+	for i, name := range names {
+		if teams[i], err = s.store.Team(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(teams, func(a, b people.Team) int { return strings.Compare(a.Title, b.Title) })
+	return teams, nil
+}
+
+func (s *Service) caseOf(ctx context.Context, r Request) (Case, error) {
+	cases, err := s.cases(ctx, []Request{r})
+	if err != nil {
+		return Case{}, err
+	}
+	return cases[0], nil
+}
+
+// cases reads what the cards of several requests show, all at once.
+func (s *Service) cases(ctx context.Context, requests []Request) ([]Case, error) {
+	teams := map[string]people.Team{}
+	var mentioned []people.ID
+	for _, r := range requests {
+		mentioned = append(mentioned, r.People()...)
+		if _, ok := teams[r.Team]; ok {
+			continue
+		}
+		team, err := s.store.Team(ctx, r.Team)
+		if err != nil {
+			return nil, err
+		}
+		teams[r.Team] = team
+	}
+	slices.Sort(mentioned)
+	persons, err := s.store.Persons(ctx, slices.Compact(mentioned))
+	if err != nil {
+		return nil, err
+	}
+	cases := make([]Case, len(requests))
+	for i, r := range requests {
+		cases[i] = Case{Request: r, Team: teams[r.Team], People: persons}
+	}
+	return cases, nil
 }
 
 // Page is one page of a list, the newest first.
@@ -88,37 +178,45 @@ type Page struct {
 	More  RequestID // ask for what is below it; 0: there is no more
 }
 
-// Mine returns a page of the person's pending requests below the given one; 0
-// starts at the newest.
-func (s *Service) Mine(ctx context.Context, id people.ID, below RequestID, size int) (Page, error) {
-	found, err := s.store.RequestsOf(ctx, id, below, size+1)
+// Mine returns a page of the person's requests that are pending, or that have ended.
+func (s *Service) Mine(ctx context.Context, id people.ID, ended bool, p Place) (Page, error) {
+	found, err := s.store.RequestsOf(ctx, id, ended, p.andOne())
+	return s.page(ctx, found, p, err)
+}
+
+// Awaiting returns a page of the requests that wait for the person to act on a
+// step of one of the kinds; no kinds mean all.
+func (s *Service) Awaiting(ctx context.Context, id people.ID, kinds []flow.Kind, p Place) (Page, error) {
+	found, err := s.store.Awaiting(ctx, id, kinds, p.andOne())
+	return s.page(ctx, found, p, err)
+}
+
+// TeamPage returns a page of a team's requests to one of its members, and
+// errs.NotFound to anybody else.
+func (s *Service) TeamPage(ctx context.Context, viewer people.ID, q TeamQuery, p Place) (Page, error) {
+	teams, err := s.store.TeamsOf(ctx, viewer)
 	if err != nil {
 		return Page{}, err
 	}
-	return s.page(ctx, found, size)
+	if !slices.Contains(teams, q.Team) {
+		return Page{}, errs.New(errs.NotFound, "There is no such team.")
+	}
+	found, err := s.store.TeamRequests(ctx, q, p.andOne())
+	return s.page(ctx, found, p, err)
 }
 
-// Awaiting returns a page of the requests that wait for the person, likewise.
-func (s *Service) Awaiting(ctx context.Context, id people.ID, below RequestID, size int) (Page, error) {
-	found, err := s.store.Awaiting(ctx, id, below, size+1)
+// andOne asks for one more, which tells whether there is another page.
+func (p Place) andOne() Place { return Place{Below: p.Below, Limit: p.Limit + 1} }
+
+func (s *Service) page(ctx context.Context, found []Request, p Place, err error) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	return s.page(ctx, found, size)
-}
-
-func (s *Service) page(ctx context.Context, found []Request, size int) (Page, error) {
 	var page Page
-	if len(found) > size {
-		found = found[:size]
-		page.More = found[size-1].ID
+	if len(found) > p.Limit {
+		found = found[:p.Limit]
+		page.More = found[p.Limit-1].ID
 	}
-	for _, r := range found {
-		c, err := s.caseOf(ctx, r)
-		if err != nil {
-			return Page{}, err
-		}
-		page.Cases = append(page.Cases, c)
-	}
-	return page, nil
+	page.Cases, err = s.cases(ctx, found)
+	return page, err
 }

@@ -50,6 +50,7 @@ type Request struct {
 // Asked is one person who is waited for at one step.
 type Asked struct {
 	Step   string
+	Kind   flow.Kind // of the step
 	Person people.ID
 }
 
@@ -61,9 +62,22 @@ func (r Request) Asked() []Asked {
 	}
 	var asked []Asked
 	for _, id := range r.Run.Steps[i].Awaited() {
-		asked = append(asked, Asked{Step: step.ID, Person: id})
+		asked = append(asked, Asked{Step: step.ID, Kind: step.Kind(), Person: id})
 	}
 	return asked
+}
+
+// Unassigned reports whether the open step lacks somebody to act on it.
+func (r Request) Unassigned() bool {
+	_, i, open := r.Run.Open()
+	return open && r.Run.Short(i)
+}
+
+// Involves reports whether the request is this person's business: they made it,
+// look after it, or were asked about it.
+func (r Request) Involves(id people.ID) bool {
+	return id == r.Requester || id == r.Creator || id == r.Assignee ||
+		slices.ContainsFunc(r.Run.Steps, func(c flow.Course) bool { return slices.Contains(c.Asked(), id) })
 }
 
 // People returns everybody whom the request mentions, each once.

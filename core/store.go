@@ -6,6 +6,7 @@ import (
 
 	"github.com/usher-access/usher/core/audit"
 	"github.com/usher-access/usher/core/catalog"
+	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/core/people"
 )
 
@@ -62,11 +63,14 @@ type Reader interface {
 
 	Request(ctx context.Context, id RequestID) (Request, error)
 	RequestByKey(ctx context.Context, key string) (Request, error)
-	// RequestsOf returns a person's pending requests below the given number, the
-	// newest first; 0 starts at the newest.
-	RequestsOf(ctx context.Context, requester people.ID, below RequestID, limit int) ([]Request, error)
-	// Awaiting returns the requests that wait for the person, paged likewise.
-	Awaiting(ctx context.Context, person people.ID, below RequestID, limit int) ([]Request, error)
+	// RequestsOf returns a person's requests that are pending, or that have
+	// ended, the newest first.
+	RequestsOf(ctx context.Context, requester people.ID, ended bool, p Place) ([]Request, error)
+	// Awaiting returns the requests that wait for the person to act on a step of
+	// one of the kinds, the newest first; no kinds mean all.
+	Awaiting(ctx context.Context, person people.ID, kinds []flow.Kind, p Place) ([]Request, error)
+	// TeamRequests returns a team's requests, the newest first.
+	TeamRequests(ctx context.Context, q TeamQuery, p Place) ([]Request, error)
 }
 
 // Tx writes. It is valid until the function that it was given to returns.
@@ -108,6 +112,21 @@ type Tx interface {
 
 	// Enqueue makes the job run once the transaction has committed.
 	Enqueue(ctx context.Context, job Job, opts JobOpts) error
+}
+
+// Place is a place in a list of requests, which are listed by their numbers.
+type Place struct {
+	Below RequestID // 0: start at the newest
+	Limit int
+}
+
+// TeamQuery says which of a team's requests are wanted: the pending ones, or
+// those of them that its other fields name, or the ones that have ended.
+type TeamQuery struct {
+	Team       string
+	Ended      bool
+	Unassigned bool      // an open step lacks somebody
+	Assignee   people.ID // who looks after it
 }
 
 // ChoiceQuery narrows the catalogue to what one person may ask for.

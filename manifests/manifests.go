@@ -1,9 +1,14 @@
 // Package manifests holds what is handed to other systems.
 package manifests
 
-import _ "embed"
+import "embed"
 
 // Slack is the manifest of the Slack app, for HTTP at https://usher.example.
 //
 //go:embed slack/manifest.yaml
 var Slack string
+
+// DemoPolicy is the sample company's policy, in policy/demo.
+//
+//go:embed policy/demo
+var DemoPolicy embed.FS

@@ -31,6 +31,10 @@ type Config struct {
 	SlackAppToken      string   `env:"SLACK_APP_TOKEN" hidden:"" help:"Slack over Socket Mode."`
 	SlackAPIURL        string   `name:"slack-api-url" env:"SLACK_API_URL" default:"https://slack.com/api/" hidden:"" help:"Slack's Web API."`
 
+	OIDCIssuer       string `name:"oidc-issuer" env:"USHER_OIDC_ISSUER" hidden:"" help:"OpenID Connect provider that signs people in to the web app."`
+	OIDCClientID     string `name:"oidc-client-id" env:"USHER_OIDC_CLIENT_ID" hidden:"" help:"usher's ID there."`
+	OIDCClientSecret string `name:"oidc-client-secret" env:"USHER_OIDC_CLIENT_SECRET" hidden:"" help:"usher's secret there."`
+
 	LogLevel  string `env:"LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 	LogFormat string `env:"LOG_FORMAT" default:"" enum:",text,json" help:"text or json; text on a terminal."`
 }
@@ -38,6 +42,7 @@ type Config struct {
 // secrets may also be in files, named by NAME_FILE.
 var secrets = []string{
 	"DATABASE_URL", "REDIS_URL", "SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_APP_TOKEN",
+	"USHER_OIDC_CLIENT_SECRET",
 }
 
 // maxSecret bounds a secret's file.
@@ -90,6 +95,12 @@ func (c *Config) validate() error {
 	}
 	if c.SlackAppToken != "" && !strings.HasPrefix(c.SlackAppToken, "xapp-") {
 		wrong("SLACK_APP_TOKEN must be an app-level token, which begins with xapp-")
+	}
+	switch {
+	case c.OIDCIssuer == "" && c.OIDCClientID != "":
+		wrong("USHER_OIDC_ISSUER is missing; it is the provider's URL, such as https://login.acme.example")
+	case c.OIDCIssuer != "" && c.OIDCClientID == "":
+		wrong("USHER_OIDC_CLIENT_ID is missing; register usher at the provider with the redirect URL %s/sign-in/oidc/callback", c.publicURL())
 	}
 	return errors.Join(mistakes...)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/usher-access/usher/adapters/slack"
 	"github.com/usher-access/usher/core/people"
@@ -93,7 +94,7 @@ func checkSlack(ctx context.Context, c *Config, s streams, store *sqlstore.Store
 	}
 	adapter, err := slack.New(slack.Config{
 		BotToken: c.SlackBotToken, AppToken: c.SlackAppToken, SigningSecrets: c.signingSecrets(),
-		APIURL: c.slackAPIURL(), Log: c.logger(s.err), Now: now, Pace: state, Cache: state,
+		APIURL: c.slackAPIURL(), Log: c.logger(s.err), Now: func() time.Time { return time.Now().UTC() }, Pace: state, Cache: state,
 	})
 	if err != nil {
 		say(slack.Finding{What: "Slack: " + err.Error(), Remedy: "Correct the configuration."})

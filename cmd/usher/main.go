@@ -25,6 +25,7 @@ type cli struct {
 	Config `embed:""`
 
 	Serve    serveCommand    `cmd:"" help:"Run usher: answer people, send messages, work jobs."`
+	Demo     demoCommand     `cmd:"" help:"Show usher in a browser, with a sample company and nothing to set up."`
 	Apply    applyCommand    `cmd:"" help:"Apply policy from a folder of YAML files."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database to the newest version."`
 	Audit    auditCommand    `cmd:"" help:"Look after the audit record."`
@@ -36,6 +37,7 @@ type cli struct {
 const description = `Access requests where people already talk.
 
 Examples:
+  usher demo --open                      the whole product in a browser, with sample people
   usher apply -f policy/                 apply a policy folder, with all mistakes at once
   usher serve                            run with SQLite and everything in one process
   DATABASE_URL=postgres://… REDIS_URL=redis://… usher serve

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/usher-access/usher/adapters/slack"
+	"github.com/usher-access/usher/adapters/web"
 	"github.com/usher-access/usher/bot"
 	"github.com/usher-access/usher/store/queue"
 	"github.com/usher-access/usher/store/redisstore"
@@ -51,6 +52,7 @@ type server struct {
 	log     *slog.Logger
 	state   *redisstore.Store
 	slack   *slack.Adapter // nil: not configured
+	web     *web.App       // nil: there is no way in
 	bot     *bot.Bot
 	metrics *metrics
 	http    *http.Server
@@ -63,6 +65,14 @@ func serve(ctx context.Context, c *Config, log *slog.Logger, migrate bool, ready
 	if err != nil {
 		return err
 	}
+	return s.run(ctx, ready)
+}
+
+// run works until ctx ends, and stops the server.
+func (s *server) run(ctx context.Context, ready func(addr string)) error {
+	c := s.config
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", c.Listen)
 	if err != nil {
@@ -73,24 +83,28 @@ func serve(ctx context.Context, c *Config, log *slog.Logger, migrate bool, ready
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(listener) }()
-	var socket sync.WaitGroup
+	var streams sync.WaitGroup
 	if s.slack != nil && c.SlackAppToken != "" {
-		socket.Go(func() { s.slack.RunSocket(ctx, s.handler()) })
+		streams.Go(func() { s.slack.RunSocket(ctx, s.handler()) })
 	}
-	log.Info("usher is ready", "listen", listener.Addr().String(), "url", c.publicURL(),
-		"database", s.store.Dialect(), "redis in process", s.state.InProcess(), "slack", s.slackMode())
-	if s.slack == nil {
-		log.Warn("no chat is configured, so nobody can ask for anything; run usher doctor")
+	if s.web != nil {
+		streams.Go(func() { s.web.Run(ctx) })
+	}
+	s.log.Info("usher is ready", "listen", listener.Addr().String(), "url", c.publicURL(),
+		"database", s.store.Dialect(), "redis in process", s.state.InProcess(), "slack", s.slackMode(), "web", s.web != nil)
+	if s.slack == nil && s.web == nil {
+		s.log.Warn("no chat and no sign-in is configured, so nobody can ask for anything; run usher doctor")
 	}
 	if ready != nil {
 		ready(listener.Addr().String())
 	}
 	select {
 	case <-ctx.Done():
-		log.Info("stopping")
+		s.log.Info("stopping")
 	case err = <-failed:
 	}
-	return errors.Join(err, s.stop(&socket))
+	cancel()
+	return errors.Join(err, s.stop(&streams))
 }
 
 // newServer puts all parts together; nothing runs yet.
@@ -100,9 +114,17 @@ func newServer(ctx context.Context, c *Config, log *slog.Logger, migrate bool) (
 		return nil, err
 	}
 	s := &server{parts: p, config: c, log: log}
-	if err := s.setUp(ctx); err != nil {
+	err = s.setUp(ctx)
+	if err == nil {
+		err = s.setUpChat()
+	}
+	if err == nil {
+		err = s.setUpWeb(nil)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.stop(nil))
 	}
+	s.listenTo(s.routes())
 	return s, nil
 }
 
@@ -120,25 +142,43 @@ func (s *server) setUp(ctx context.Context) error {
 	}
 	s.metrics = newMetrics(s.queue)
 	s.bot = bot.New(bot.Config{
-		Core: s.core, Sessions: s.state, Ledger: s.store, Log: s.log, Now: now, NewID: newID,
+		Core: s.core, Sessions: s.state, Ledger: s.store, Feed: s.state, Log: s.log, Now: s.clock.now, NewID: newID,
 	})
-	if err := s.setUpSlack(); err != nil {
-		return err
-	}
 	queue.Handle(s.queue, s.bot.SyncPostings)
 	queue.Handle(s.queue, s.bot.Deliver)
+	queue.Handle(s.queue, s.bot.SendSignIn)
 	queue.Handle(s.queue, s.core.Expire)
+	return nil
+}
+
+func (s *server) listenTo(routes http.Handler) {
 	s.http = &http.Server{
-		Handler:           s.routes(),
+		Handler:           routes,
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
 		WriteTimeout: 15 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10,
 		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
-	return nil
 }
 
-func (s *server) setUpSlack() error {
+// setUpWeb switches the web app on where there is a way in, or in a demo.
+func (s *server) setUpWeb(demo *web.Demo) error {
+	if s.slack == nil && s.config.OIDCIssuer == "" && demo == nil {
+		return nil
+	}
+	var err error
+	s.web, err = web.New(web.Config{
+		URL: s.config.publicURL(), Bot: s.handler(), Desk: s.bot.Desk(), State: s.state, Link: s.core.LinkAccount,
+		OIDC: web.OIDC{Issuer: s.config.OIDCIssuer, ClientID: s.config.OIDCClientID, ClientSecret: s.config.OIDCClientSecret},
+		Chat: s.slack != nil, Log: s.log, NewID: newID, Demo: demo,
+	})
+	if err == nil && demo == nil {
+		s.bot.Lead(bot.Web{URL: s.config.publicURL(), Links: s.web})
+	}
+	return err
+}
+
+func (s *server) setUpChat() error {
 	if s.config.SlackBotToken == "" {
 		return nil
 	}
@@ -146,7 +186,7 @@ func (s *server) setUpSlack() error {
 	s.slack, err = slack.New(slack.Config{
 		BotToken: s.config.SlackBotToken, AppToken: s.config.SlackAppToken,
 		SigningSecrets: s.config.signingSecrets(), APIURL: s.config.slackAPIURL(),
-		Log: s.log, Now: now, Pace: s.state, Cache: s.state,
+		Log: s.log, Now: s.clock.now, Pace: s.state, Cache: s.state,
 		Metrics: s.metrics.call, ProfileChanged: s.core.Distrust,
 	})
 	if err == nil {
@@ -170,15 +210,15 @@ func (s *server) handler() bot.Handler { return timed{Handler: s.bot, decisions:
 
 // stop ends everything in the order in which work flows: no new work, then
 // answers, then jobs, then what they all stand on.
-func (s *server) stop(socket *sync.WaitGroup) error {
+func (s *server) stop(streams *sync.WaitGroup) error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
 	defer cancel()
 	var err error
 	if s.http != nil {
 		err = s.http.Shutdown(ctx)
 	}
-	if socket != nil {
-		socket.Wait()
+	if streams != nil {
+		streams.Wait()
 	}
 	if s.slack != nil {
 		s.slack.Close()

@@ -60,6 +60,8 @@ type Platform string
 const (
 	Slack Platform = "slack"
 	Teams Platform = "teams"
+	Web   Platform = "web"  // an account there is a person, by ID
+	OIDC  Platform = "oidc" // signs people in to the web; its workspaces are issuers
 )
 
 // Account is somebody's account on a chat platform, as its verified envelope names it.

@@ -84,3 +84,27 @@ func TestDepthCountsWhatWaits(t *testing.T) {
 		})
 	}
 }
+
+func TestHastenedJobsRunEarlier(t *testing.T) {
+	t.Parallel()
+
+	for name, url := range map[string]string{"SQLite": "sqlite:" + filepath.Join(t.TempDir(), "usher.db"), "Postgres": pgtest.NewDatabase(t)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			ran := make(chan string, 2)
+			queues, db := newQueues(t, url, 1, func(_ context.Context, p storetest.Probe) error { ran <- p.Name; return nil })
+			tx, err := db.BeginTx(t.Context(), nil)
+			require.NoError(t, err)
+			for name, in := range map[string]time.Duration{"hour": time.Hour, "week": 7 * 24 * time.Hour} {
+				require.NoError(t, queues[0].EnqueueTx(t.Context(), tx, storetest.Probe{Name: name}, core.JobOpts{RunAt: time.Now().Add(in)}))
+			}
+			require.NoError(t, tx.Commit())
+			require.NoError(t, queues[0].Hasten(t.Context(), 2*time.Hour))
+			require.NoError(t, queues[0].Start(t.Context()))
+			t.Cleanup(func() { require.NoError(t, queues[0].Stop(context.Background())) })
+			require.Equal(t, "hour", <-ran)
+			require.Empty(t, ran)
+		})
+	}
+}

@@ -8,6 +8,9 @@
 //	pace:CHANNEL      a channel's outgoing pace; until its burst is whole again
 //	pause:METHOD      a method that the platform asked us to leave alone; as long as it asked
 //	cache:KEY         a look-up; as long as its owner says
+//	once:NAME         a value for one taker; as long as its owner says
+//	session:TOKEN     a session of the web app; as long as its owner says
+//	feed:changes      the channel on which replicas tell each other what changed
 //
 // Drafts are JSON, everything else is text. What comes from outside is hashed
 // where it is part of a key.

@@ -86,6 +86,11 @@ func (s *Store) Plan(ctx context.Context, add []bot.Posting, deliver []string) e
 	})
 }
 
+// Enqueue makes the job run.
+func (s *Store) Enqueue(ctx context.Context, job core.Job) error {
+	return s.WithTx(ctx, func(ctx context.Context, tx core.Tx) error { return tx.Enqueue(ctx, job, core.JobOpts{}) })
+}
+
 // Lease gives the posting to one worker until the given time. It and Settle may
 // be lost when PostgreSQL crashes; then a message may be sent once more.
 func (s *Store) Lease(ctx context.Context, id string, now, until time.Time) (bot.Posting, bool, error) {

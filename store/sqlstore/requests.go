@@ -16,22 +16,23 @@ import (
 )
 
 type requestRow struct {
-	ID        int64 `gorm:"primaryKey;autoIncrement"`
-	Key       string
-	Type      string
-	Title     string
-	Team      string
-	Requester string
-	Creator   string
-	Assignee  string
-	Pending   bool
-	Flow      string
-	Run       string
-	Version   int64
-	ChainSeq  int64
-	ChainHash string
-	Created   time.Time `gorm:"column:created_at"`
-	Updated   time.Time `gorm:"column:updated_at"`
+	ID         int64 `gorm:"primaryKey;autoIncrement"`
+	Key        string
+	Type       string
+	Title      string
+	Team       string
+	Requester  string
+	Creator    string
+	Assignee   string
+	Pending    bool
+	Unassigned bool
+	Flow       string
+	Run        string
+	Version    int64
+	ChainSeq   int64
+	ChainHash  string
+	Created    time.Time `gorm:"column:created_at"`
+	Updated    time.Time `gorm:"column:updated_at"`
 }
 
 func (requestRow) TableName() string { return "requests" }
@@ -76,28 +77,50 @@ func take(q *gorm.DB) (core.Request, error) {
 	return row.request()
 }
 
-func (r reader) RequestsOf(ctx context.Context, requester people.ID, below core.RequestID, limit int) ([]core.Request, error) {
-	q := r.with(ctx).Where("requester = ? AND pending", string(requester))
-	if below > 0 {
-		q = q.Where("id < ?", int64(below))
+func (r reader) RequestsOf(ctx context.Context, requester people.ID, ended bool, p core.Place) ([]core.Request, error) {
+	return listed(r.with(ctx).Where("requester = ?", string(requester)).Where(lifecycle(ended)), "requests.id", p)
+}
+
+// lifecycle is written as the indexes' conditions are.
+func lifecycle(ended bool) string {
+	if ended {
+		return "NOT pending"
+	}
+	return "pending"
+}
+
+// listed reads one page of a list.
+func listed(q *gorm.DB, id string, p core.Place) ([]core.Request, error) {
+	if p.Below > 0 {
+		q = q.Where(id+" < ?", int64(p.Below))
 	}
 	var rows []requestRow
-	if err := q.Order("id DESC").Limit(limit).Find(&rows).Error; err != nil {
-		return nil, wrap(err, "read somebody's requests")
+	if err := q.Order(id + " DESC").Limit(p.Limit).Find(&rows).Error; err != nil {
+		return nil, wrap(err, "list requests")
 	}
 	return requests(rows)
 }
 
-func (r reader) Awaiting(ctx context.Context, person people.ID, below core.RequestID, limit int) ([]core.Request, error) {
+func (r reader) Awaiting(ctx context.Context, person people.ID, kinds []flow.Kind, p core.Place) ([]core.Request, error) {
 	q := r.with(ctx).Joins("JOIN asked ON asked.request = requests.id").Where("asked.person = ?", string(person))
-	if below > 0 {
-		q = q.Where("asked.request < ?", int64(below))
+	if len(kinds) > 0 {
+		q = q.Where("asked.kind IN ?", kinds)
 	}
-	var rows []requestRow
-	if err := q.Order("asked.request DESC").Limit(limit).Find(&rows).Error; err != nil {
-		return nil, wrap(err, "read what waits for somebody")
+	return listed(q, "asked.request", p)
+}
+
+func (r reader) TeamRequests(ctx context.Context, want core.TeamQuery, p core.Place) ([]core.Request, error) {
+	q := r.with(ctx).Where("team = ?", want.Team)
+	switch {
+	case want.Unassigned:
+		q = q.Where("unassigned")
+	default:
+		q = q.Where(lifecycle(want.Ended))
 	}
-	return requests(rows)
+	if want.Assignee != "" {
+		q = q.Where("assignee = ?", string(want.Assignee))
+	}
+	return listed(q, "requests.id", p)
 }
 
 func (t *tx) LockRequest(ctx context.Context, id core.RequestID) (core.Request, error) {
@@ -116,7 +139,7 @@ func (t *tx) InsertRequest(ctx context.Context, r *core.Request) error {
 	row := requestRow{
 		Key: r.Key, Type: r.Type, Title: r.Title, Team: r.Team,
 		Requester: string(r.Requester), Creator: string(r.Creator), Assignee: string(r.Assignee),
-		Pending: r.Run.State == flow.Pending, Flow: string(steps), Run: string(run), Version: 1,
+		Pending: r.Run.State == flow.Pending, Unassigned: r.Unassigned(), Flow: string(steps), Run: string(run), Version: 1,
 		ChainSeq: r.Chain.Seq, ChainHash: r.Chain.Hash, Created: r.Created, Updated: r.Updated,
 	}
 	created := t.with(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&row)
@@ -137,7 +160,7 @@ func (t *tx) SaveRequest(ctx context.Context, r *core.Request) error {
 	}
 	saved := t.with(ctx).Model(&requestRow{}).Where("id = ? AND version = ?", int64(r.ID), r.Version).
 		Updates(map[string]any{
-			"assignee": string(r.Assignee), "pending": r.Run.State == flow.Pending, "run": string(run),
+			"assignee": string(r.Assignee), "pending": r.Run.State == flow.Pending, "unassigned": r.Unassigned(), "run": string(run),
 			"version": r.Version + 1, "chain_seq": r.Chain.Seq, "chain_hash": r.Chain.Hash, "updated_at": r.Updated,
 		})
 	if saved.Error != nil {
@@ -154,6 +177,7 @@ type askedRow struct {
 	Request int64  `gorm:"primaryKey"`
 	Step    string `gorm:"primaryKey"`
 	Person  string `gorm:"primaryKey"`
+	Kind    string
 }
 
 func (askedRow) TableName() string { return "asked" }
@@ -167,7 +191,7 @@ func (t *tx) SetAsked(ctx context.Context, id core.RequestID, asked []core.Asked
 	}
 	rows := make([]askedRow, len(asked))
 	for i, a := range asked {
-		rows[i] = askedRow{Request: int64(id), Step: a.Step, Person: string(a.Person)}
+		rows[i] = askedRow{Request: int64(id), Step: a.Step, Person: string(a.Person), Kind: string(a.Kind)}
 	}
 	return wrap(t.with(ctx).Create(&rows).Error, "save who is asked")
 }

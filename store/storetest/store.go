@@ -357,8 +357,12 @@ func Run(t *testing.T, newStore func(t *testing.T) (Store, Jobs)) {
 			})
 		}
 		for name, list := range map[string]func(core.RequestID) ([]core.Request, error){
-			"mine":     func(below core.RequestID) ([]core.Request, error) { return s.RequestsOf(t.Context(), "p1", below, 4) },
-			"awaiting": func(below core.RequestID) ([]core.Request, error) { return s.Awaiting(t.Context(), "p2", below, 4) },
+			"mine": func(below core.RequestID) ([]core.Request, error) {
+				return s.RequestsOf(t.Context(), "p1", false, core.Place{Below: below, Limit: 4})
+			},
+			"awaiting": func(below core.RequestID) ([]core.Request, error) {
+				return s.Awaiting(t.Context(), "p2", nil, core.Place{Below: below, Limit: 4})
+			},
 		} {
 			first, err := list(0)
 			require.NoError(t, err)
@@ -367,6 +371,60 @@ func Run(t *testing.T, newStore func(t *testing.T) (Store, Jobs)) {
 			require.NoError(t, err)
 			require.Len(t, rest, 2, name)
 			require.Greater(t, first[3].ID, rest[0].ID)
+		}
+	})
+
+	test("ListsHoldWhatTheyAreFor", func(t *testing.T, s Store, _ Jobs) {
+		numbers := map[string]core.RequestID{}
+		file := func(name, assignee string, state flow.State, asked ...core.Asked) {
+			r := request(name)
+			r.Assignee, r.Run.State = people.ID(assignee), state
+			if len(asked) == 0 && state == flow.Pending {
+				r.Run.Steps[0] = flow.Course{State: flow.StepOpen}
+			}
+			within(t, s, func(ctx context.Context, tx core.Tx) {
+				require.NoError(t, tx.InsertRequest(ctx, &r))
+				require.NoError(t, tx.SetAsked(ctx, r.ID, asked))
+			})
+			numbers[name] = r.ID
+		}
+		file("asked", "p3", flow.Pending, core.Asked{Step: "ok", Kind: flow.KindApproval, Person: "p2"})
+		file("task", "p3", flow.Pending, core.Asked{Step: "do", Kind: flow.KindTask, Person: "p2"})
+		file("open", "p4", flow.Pending)
+		file("done", "p3", flow.Done)
+		place := core.Place{Limit: 10}
+		for name, tt := range map[string]struct {
+			list func() ([]core.Request, error)
+			want []string
+		}{
+			"mine":       {func() ([]core.Request, error) { return s.RequestsOf(t.Context(), "p1", false, place) }, []string{"open", "task", "asked"}},
+			"my ended":   {func() ([]core.Request, error) { return s.RequestsOf(t.Context(), "p1", true, place) }, []string{"done"}},
+			"somebody's": {func() ([]core.Request, error) { return s.RequestsOf(t.Context(), "p2", false, place) }, nil},
+			"approvals": {func() ([]core.Request, error) {
+				return s.Awaiting(t.Context(), "p2", []flow.Kind{flow.KindApproval}, place)
+			}, []string{"asked"}},
+			"tasks": {func() ([]core.Request, error) {
+				return s.Awaiting(t.Context(), "p2", []flow.Kind{flow.KindTask, flow.KindQuestion}, place)
+			}, []string{"task"}},
+			"team": {func() ([]core.Request, error) { return s.TeamRequests(t.Context(), core.TeamQuery{Team: "it"}, place) }, []string{"open", "task", "asked"}},
+			"ended": {func() ([]core.Request, error) {
+				return s.TeamRequests(t.Context(), core.TeamQuery{Team: "it", Ended: true}, place)
+			}, []string{"done"}},
+			"unassigned": {func() ([]core.Request, error) {
+				return s.TeamRequests(t.Context(), core.TeamQuery{Team: "it", Unassigned: true}, place)
+			}, []string{"open"}},
+			"assignee": {func() ([]core.Request, error) {
+				return s.TeamRequests(t.Context(), core.TeamQuery{Team: "it", Assignee: "p3"}, place)
+			}, []string{"task", "asked"}},
+			"other team": {func() ([]core.Request, error) { return s.TeamRequests(t.Context(), core.TeamQuery{Team: "ops"}, place) }, nil},
+		} {
+			found, err := tt.list()
+			require.NoError(t, err, name)
+			var keys []string
+			for _, r := range found {
+				keys = append(keys, r.Key)
+			}
+			require.Equal(t, tt.want, keys, name)
 		}
 	})
 

@@ -84,6 +84,7 @@ CREATE TABLE requests (
     creator    text NOT NULL,
     assignee   text NOT NULL,
     pending    boolean NOT NULL,
+    unassigned boolean NOT NULL, -- an open step lacks somebody
     flow       text NOT NULL,
     run        text NOT NULL,
     version    bigint NOT NULL,
@@ -93,11 +94,17 @@ CREATE TABLE requests (
     updated_at timestamp NOT NULL
 );
 CREATE INDEX requests_mine ON requests (requester, id) WHERE pending;
+CREATE INDEX requests_mine_ended ON requests (requester, id) WHERE NOT pending;
+CREATE INDEX requests_team ON requests (team, id) WHERE pending;
+CREATE INDEX requests_team_ended ON requests (team, id) WHERE NOT pending;
+CREATE INDEX requests_unassigned ON requests (team, id) WHERE unassigned;
+CREATE INDEX requests_assignee ON requests (assignee, team, id) WHERE pending;
 
 CREATE TABLE asked (
     request bigint NOT NULL,
     step    text NOT NULL,
     person  text NOT NULL,
+    kind    text NOT NULL,
     PRIMARY KEY (request, step, person)
 );
 CREATE INDEX asked_person ON asked (person, request);

@@ -1,0 +1,263 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/usher-access/usher/bot/view"
+	"github.com/usher-access/usher/core"
+	"github.com/usher-access/usher/core/audit"
+	"github.com/usher-access/usher/core/catalog"
+	"github.com/usher-access/usher/core/errs"
+	"github.com/usher-access/usher/core/flow"
+	"github.com/usher-access/usher/core/people"
+)
+
+// A Desk is what somebody reads where there are pages, and not only messages.
+// Everything on it is made anew each time, and its buttons are those of cards.
+// All of it returns errs.Denied to somebody who is inactive.
+type Desk struct{ bot *Bot }
+
+// Desk returns the bot's Desk.
+func (b *Bot) Desk() Desk { return Desk{b} }
+
+const (
+	// PageSize is how many requests stand on a page.
+	PageSize = 50
+	// CatalogueMax is how much of the catalogue is shown at once; more is searched.
+	CatalogueMax = 200
+	historyMax   = 200
+)
+
+// ActionRequest is what a button does that opens the form of the request type
+// that is its value.
+const ActionRequest = actionRequest
+
+// Reader is who reads, and where they may go.
+type Reader struct {
+	Name  string
+	Teams []people.Team // whose requests they work
+}
+
+// Reader returns who reads, or errs.Denied.
+func (d Desk) Reader(ctx context.Context, id people.ID) (Reader, error) {
+	p, err := d.bot.core.Person(ctx, id)
+	if err != nil {
+		return Reader{}, err
+	}
+	teams, err := d.bot.core.TeamsOf(ctx, id)
+	return Reader{Name: p.Name, Teams: teams}, err
+}
+
+// Catalogue returns what the person may ask for whose title contains the text,
+// by team and title, at most CatalogueMax.
+func (d Desk) Catalogue(ctx context.Context, id people.ID, text string) ([]catalog.Choice, error) {
+	return d.bot.core.Choices(ctx, id, shorten(text, maxWords), CatalogueMax)
+}
+
+// Entry is a request in a list.
+type Entry struct {
+	ID    core.RequestID
+	Title string
+	State flow.State
+	Card  view.Message
+}
+
+// Listing is a page of a list, the newest request first.
+type Listing struct {
+	Entries []Entry
+	More    core.RequestID // ask for what is below it; 0: there is no more
+}
+
+// Requests lists what the person asked for: what is pending, or what has ended.
+func (d Desk) Requests(ctx context.Context, id people.ID, ended bool, below core.RequestID) (Listing, error) {
+	page, err := d.bot.core.Mine(ctx, id, ended, place(below))
+	return listingOf(page, err, func(c core.Case) view.Message {
+		blocks := []view.Block{view.Text{Spans: stateSpans(c)}}
+		if c.Run.State == flow.Pending && !c.Run.Touched() {
+			p := pagePosting(c.Request, PostingRequester, "", id)
+			blocks = append(blocks, view.Actions{Buttons: []view.Button{cancelButton(c, p)}})
+		}
+		return view.Message{Summary: c.Title, Blocks: blocks}
+	})
+}
+
+// Waiting lists what waits for the person to act on a step of one of the kinds.
+func (d Desk) Waiting(ctx context.Context, id people.ID, below core.RequestID, kinds ...flow.Kind) (Listing, error) {
+	page, err := d.bot.core.Awaiting(ctx, id, kinds, place(below))
+	return listingOf(page, err, func(c core.Case) view.Message {
+		step, _, _ := c.Run.Open()
+		return askCard(c, pagePosting(c.Request, PostingAsk, step.ID, id))
+	})
+}
+
+// Team lists a team's requests to one of its members. It returns errs.NotFound
+// to anybody else.
+func (d Desk) Team(ctx context.Context, id people.ID, q core.TeamQuery, below core.RequestID) (Listing, error) {
+	page, err := d.bot.core.TeamPage(ctx, id, q, place(below))
+	return listingOf(page, err, func(c core.Case) view.Message {
+		return teamCard(c, pagePosting(c.Request, PostingTeam, "", ""), nil)
+	})
+}
+
+func place(below core.RequestID) core.Place { return core.Place{Below: below, Limit: PageSize} }
+
+// listingOf shows a page of requests. A card's header is left out, because a
+// list names the request itself and links it.
+func listingOf(page core.Page, err error, show func(core.Case) view.Message) (Listing, error) {
+	l := Listing{More: page.More}
+	for _, c := range page.Cases {
+		card := show(c)
+		if _, titled := card.Blocks[0].(view.Header); titled {
+			card.Blocks = card.Blocks[1:]
+		}
+		l.Entries = append(l.Entries, Entry{ID: c.ID, Title: c.Title, State: c.Run.State, Card: card})
+	}
+	return l, err
+}
+
+// Sheet is all there is to read about a request.
+type Sheet struct {
+	ID      core.RequestID
+	Title   string
+	State   []view.Span
+	About   []view.Block
+	Steps   []SheetStep
+	Actions []view.Block // what the reader may do now
+	History []Happening
+}
+
+// SheetStep is how a step stands.
+type SheetStep struct {
+	State flow.StepState
+	Text  []view.Span
+}
+
+// Happening is an entry of the audit record in a sentence.
+type Happening struct {
+	At   time.Time
+	Text string
+}
+
+// Sheet returns a request that is the person's business, or errs.NotFound.
+func (d Desk) Sheet(ctx context.Context, id people.ID, request core.RequestID) (Sheet, error) {
+	c, err := d.bot.core.CaseFor(ctx, id, request)
+	if err != nil {
+		return Sheet{}, err
+	}
+	s := Sheet{ID: c.ID, Title: c.Title, State: stateSpans(c)}
+	s.About = []view.Block{view.Facts{Facts: append([]view.Fact{
+		{Label: "Requester", Value: words(name(c, c.Requester))},
+		{Label: "Team", Value: words(c.Team.Title)},
+		{Label: "Request assignee", Value: words(nameOr(c, c.Assignee, "Nobody"))},
+		{Label: "Requested", Value: []view.Span{view.Time(c.Created)}},
+	}, answerFacts(c)...)}}
+	for i := len(c.Run.Flow.Form()); i < len(c.Run.Steps); i++ {
+		s.Steps = append(s.Steps, SheetStep{State: c.Run.Steps[i].State, Text: courseSpans(c, i)})
+	}
+	if s.Actions, err = d.actions(ctx, id, c); err != nil {
+		return s, err
+	}
+	s.History, err = d.history(ctx, c, 0)
+	return s, err
+}
+
+// actions are the buttons of all the cards about the request that the person
+// would have.
+func (d Desk) actions(ctx context.Context, id people.ID, c core.Case) ([]view.Block, error) {
+	var blocks []view.Block
+	step, i, open := c.Run.Open()
+	if open && slices.Contains(c.Run.Steps[i].Awaited(), id) {
+		t := target{Posting: pagePosting(c.Request, PostingAsk, step.ID, id).ID, Step: step.ID, Round: c.Run.Steps[i].Round()}
+		blocks = append(blocks, view.Text{Spans: []view.Span{view.Strong(requests[step.Kind()])}}, view.Actions{Buttons: askButtons(step, t)})
+	}
+	err := d.bot.core.MayAssign(ctx, id, c.ID)
+	switch {
+	case err == nil && open:
+		t := target{Posting: pagePosting(c.Request, PostingTeam, "", "").ID, Step: step.ID, Round: c.Run.Steps[i].Round()}
+		if buttons := assignButtons(c, i, t); len(buttons) > 0 {
+			blocks = append(blocks, view.Actions{Buttons: buttons})
+		}
+	case err != nil && !errors.Is(err, errs.Denied):
+		return nil, err
+	}
+	if id == c.Requester && c.Run.State == flow.Pending && !c.Run.Touched() {
+		blocks = append(blocks, view.Actions{Buttons: []view.Button{cancelButton(c, pagePosting(c.Request, PostingRequester, "", id))}})
+	}
+	return blocks, nil
+}
+
+// Latest returns what happened last to a request, the newest at the end. It is
+// for those who may see everything.
+func (d Desk) Latest(ctx context.Context, request core.RequestID, most int) ([]Happening, error) {
+	c, err := d.bot.core.Case(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	return d.history(ctx, c, max(0, c.Chain.Seq-int64(most)))
+}
+
+func (d Desk) history(ctx context.Context, c core.Case, after int64) ([]Happening, error) {
+	events, err := d.bot.core.History(ctx, c.ID, after, historyMax)
+	told := make([]Happening, len(events))
+	for i, e := range events {
+		told[i] = Happening{At: e.At, Text: sentence(c, e)}
+	}
+	return told, err
+}
+
+// sentence tells an event of the audit record.
+func sentence(c core.Case, e audit.Event) string {
+	step := ""
+	if s, _, ok := c.Run.Flow.Step(e.Step); ok {
+		step = "“" + s.Name() + "”"
+	}
+	who, whom := "usher", peopleNames(c, ids(e.People))
+	if e.Actor != "" {
+		who = name(c, people.ID(e.Actor))
+	}
+	text := ""
+	switch flow.ChangeKind(e.Kind) {
+	case flow.ChangeSubmitted:
+		text = who + " asked for " + c.Title
+	case flow.ChangeOpened:
+		text = step + " begins"
+		if whom != "" {
+			text = step + " is asked of " + whom
+		}
+	case flow.ChangeUnassigned:
+		text = step + " waits for " + c.Team.Title + " to give it to somebody"
+	case flow.ChangeSkipped:
+		text = step + " is skipped"
+	case flow.ChangeApproval, flow.ChangeApproved:
+		text = who + " approved " + step
+	case flow.ChangeDenied:
+		text = who + " denied " + step
+	case flow.ChangeAnswered:
+		text = who + " answered " + step
+	case flow.ChangeDone:
+		text = who + " marked " + step + " as done"
+	case flow.ChangeAssigned:
+		text = who + " gave " + step + " to " + whom
+	case flow.ChangeReassigned:
+		text = who + " gave " + step + " to somebody else: " + whom
+	case flow.ChangeEnded:
+		return c.ID.String() + " ended: " + stateWord(c)
+	default:
+		text = who + ": " + e.Kind + " " + step
+	}
+	if e.Note != "" {
+		text += ": " + e.Note
+	}
+	return text
+}
+
+func ids(written []string) []people.ID {
+	out := make([]people.ID, len(written))
+	for i, w := range written {
+		out[i] = people.ID(w)
+	}
+	return out
+}

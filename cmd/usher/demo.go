@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/usher-access/usher/adapters/web"
+	"github.com/usher-access/usher/core/people"
+	"github.com/usher-access/usher/manifests"
+)
+
+type demoCommand struct {
+	Keep string `placeholder:"DIR" help:"Keep the demo's database in this folder, and go on with it next time."`
+	Open bool   `help:"Open the browser."`
+}
+
+// Help is shown by usher demo --help.
+func (demoCommand) Help() string {
+	return `Everybody in the demo is made up, and whoever opens its page may be any of them.
+So it runs on this machine's own address only, and talks to no chat.
+
+Examples:
+  usher demo
+  usher demo --open
+  usher demo --keep my-demo
+  USHER_POLICY=my-policy usher demo      your own policy and people`
+}
+
+// Run shows the demo until ctx ends.
+func (d *demoCommand) Run(ctx context.Context, c *Config, out streams) error {
+	dir, clean, err := d.folder()
+	if err != nil {
+		return err
+	}
+	defer clean()
+	config, err := demoConfig(ctx, c, dir)
+	if err != nil {
+		return err
+	}
+	s, err := newDemo(ctx, config, config.logger(out.err))
+	if err != nil {
+		return err
+	}
+	return s.run(ctx, func(addr string) {
+		at := "http://" + addr
+		fmt.Fprintf(out.out, "usher's demo is ready: %s\nCtrl-C ends it.\n", at)
+		if d.Open {
+			if err := browse(ctx, at); err != nil {
+				fmt.Fprintln(out.err, "usher: no browser could be opened; open the address yourself")
+			}
+		}
+	})
+}
+
+// folder returns where the demo's files are, and what removes them at the end.
+func (d *demoCommand) folder() (dir string, clean func(), err error) {
+	if d.Keep != "" {
+		return d.Keep, func() {}, os.MkdirAll(d.Keep, 0o700)
+	}
+	dir, err = os.MkdirTemp("", "usher-demo-")
+	return dir, func() { _ = os.RemoveAll(dir) }, err
+}
+
+// demoConfig is a configuration for the demo: on this machine only, without chat,
+// everything in one process.
+func demoConfig(ctx context.Context, c *Config, dir string) (*Config, error) {
+	listen, err := demoAddress(ctx, c.Listen)
+	if err != nil {
+		return nil, err
+	}
+	config := &Config{
+		Listen: listen, URL: "http://" + listen, DatabaseURL: "sqlite:" + filepath.Join(dir, "usher.db"),
+		Policy: c.Policy, LogLevel: c.LogLevel, LogFormat: c.LogFormat,
+	}
+	if c.LogLevel == "info" {
+		config.LogLevel = "warn"
+	}
+	if config.Policy == "" {
+		config.Policy = filepath.Join(dir, "policy")
+		err = writeSamplePolicy(config.Policy)
+	}
+	return config, err
+}
+
+// demoAddress returns an address of this machine only: the one that is asked
+// for, or another port where that one is taken.
+func demoAddress(ctx context.Context, listen string) (string, error) {
+	host, _, err := net.SplitHostPort(listen)
+	ip := net.ParseIP(host)
+	if err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return "", fmt.Errorf("the demo lets everybody be anybody, so it listens on this machine only; set USHER_LISTEN to 127.0.0.1:8080, not %s", listen)
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", listen)
+	if err != nil {
+		l, err = lc.Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
+	}
+	if err != nil {
+		return "", fmt.Errorf("listen on %s: %w", listen, err)
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+func writeSamplePolicy(dir string) error {
+	const at = "policy/demo"
+	entries, err := fs.ReadDir(manifests.DemoPolicy, at)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		text, err := fs.ReadFile(manifests.DemoPolicy, at+"/"+e.Name())
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, e.Name()), text, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newDemo puts the demo together.
+func newDemo(ctx context.Context, c *Config, log *slog.Logger) (*server, error) {
+	p, err := assemble(ctx, c, log, true)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{parts: p, config: c, log: log}
+	err = s.setUp(ctx)
+	if err == nil {
+		var demo *web.Demo
+		if demo, err = s.demo(ctx); err == nil {
+			err = s.setUpWeb(demo)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.stop(nil))
+	}
+	s.listenTo(s.routes())
+	return s, nil
+}
+
+// maxPersonas is how many people of a policy the demo's stage offers.
+const maxPersonas = 200
+
+// demo makes everybody of the policy a persona. The stage begins with somebody
+// who asks, their manager, and a team.
+func (s *server) demo(ctx context.Context) (*web.Demo, error) {
+	persons, err := s.core.People(ctx, "", maxPersonas)
+	if err != nil {
+		return nil, err
+	}
+	if len(persons) == 0 {
+		return nil, errors.New("the policy has no active people, so there is nobody to show")
+	}
+	d := &web.Demo{Now: s.clock.now, Forward: s.forward}
+	handles := map[people.ID]string{}
+	for _, p := range persons {
+		handle, _, _ := strings.Cut(p.Email, "@")
+		if slices.ContainsFunc(d.People, func(other web.Persona) bool { return other.Handle == handle }) {
+			handle = string(p.ID)
+		}
+		teams, err := s.core.TeamsOf(ctx, p.ID)
+		if err != nil {
+			return nil, err
+		}
+		handles[p.ID] = handle
+		d.People = append(d.People, web.Persona{ID: p.ID, Handle: handle, Name: p.Name, Title: p.Title, Teams: teams})
+	}
+	d.Panes = firstPanes(persons, d.People, handles)
+	return d, nil
+}
+
+func firstPanes(persons []people.Person, personas []web.Persona, handles map[people.ID]string) []string {
+	at := slices.IndexFunc(persons, func(p people.Person) bool { return handles[p.Manager] != "" })
+	asks := persons[max(at, 0)]
+	panes := []string{"/as/" + handles[asks.ID] + "/"}
+	if manager := handles[asks.Manager]; manager != "" {
+		panes = append(panes, "/as/"+manager+"/approvals")
+	}
+	for _, p := range personas {
+		if len(p.Teams) > 0 {
+			return append(panes, "/as/"+p.Handle+"/team/"+p.Teams[0].Name)
+		}
+	}
+	return panes
+}
+
+// forward makes the clock go ahead, and what is due by then happen.
+func (s *server) forward(ctx context.Context, d time.Duration) error {
+	s.clock.ahead.Add(int64(d))
+	return s.queue.Hasten(ctx, d)
+}
+
+// browse opens an address in the reader's browser.
+func browse(ctx context.Context, at string) error {
+	name := "xdg-open"
+	if runtime.GOOS == "darwin" {
+		name = "open"
+	}
+	return exec.CommandContext(ctx, name, at).Start()
+}
