@@ -37,7 +37,7 @@ bench: ## Measure decisions beside pgbench
 
 .PHONY: golden
 golden: ## Write the golden files anew
-	@go test ./adapters/slack -run Golden -update
+	@go test ./adapters/slack ./adapters/web -run Golden -update
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -25,7 +25,7 @@ func (b *Bot) card(c core.Case, p Posting, undelivered []Posting) view.Message {
 		m = requesterCard(c, p)
 	}
 	if b.web.URL != "" {
-		open := view.Link{Label: "Open " + c.ID.String(), URL: b.web.URL + "/requests/" + c.ID.String()}
+		open := view.Link{Label: "Open", URL: b.web.URL + "/requests/" + c.ID.String()}
 		m.Blocks = append(m.Blocks, view.Text{Small: true, Spans: []view.Span{open}})
 	}
 	return m

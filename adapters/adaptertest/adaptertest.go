@@ -19,7 +19,10 @@ import (
 
 // Platform is an adapter with the people in front of it.
 type Platform interface {
-	bot.Adapter
+	// Post and Update put a message in front of people as usher does: by sending
+	// it where there are messages, by listing it where there are pages.
+	Post(ctx context.Context, to bot.Destination, m view.Message) (bot.MessageRef, error)
+	Update(ctx context.Context, ref bot.MessageRef, m view.Message) error
 
 	// Person is the account of somebody on the platform.
 	Person() people.Account
@@ -64,6 +67,13 @@ func (h *Handler) answer(r ...bot.Response) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.answers = r
+}
+
+// Handed returns how often something was handed in.
+func (h *Handler) Handed() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.handed)
 }
 
 func (h *Handler) last(t *testing.T) bot.Interaction {

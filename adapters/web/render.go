@@ -137,7 +137,6 @@ type field struct {
 	Name      string
 	Describes string // IDs of the hint and the problem
 	Value     string
-	Max       int
 	Multi     bool
 	Groups    []group
 	Search    string // where options are searched; empty: they all are there
@@ -173,7 +172,7 @@ func (r *renderer) input(in view.Input) error {
 	name := ""
 	switch v := in.Field.(type) {
 	case view.TextField:
-		name, f.Value, f.Max = "input-text", v.Value, v.Max
+		name, f.Value = "input-text", v.Value
 		if v.Multiline {
 			name = "input-lines"
 		}

@@ -64,7 +64,7 @@ func TestStoryAskDecideHandOverDone(t *testing.T) {
 		w.WaitText(t, ana, "Done", "Ordered at the usual place")
 		w.WaitText(t, triage, "Done")
 		for _, m := range w.In(triage) {
-			require.Equal(t, 1, strings.Count(m.Text(), "REQ-1"))
+			require.Equal(t, 1, strings.Count(m.Text(), "REQ-1 · New laptop"))
 		}
 		require.Len(t, w.In(triage), 1, "one message per request")
 		require.Len(t, w.DM(ana), 1, "one card, kept up to date")
