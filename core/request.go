@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/usher-access/usher/core/audit"
+	"github.com/usher-access/usher/core/catalog"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/core/people"
@@ -40,11 +41,28 @@ type Request struct {
 	Requester people.ID // who gets what is asked for
 	Creator   people.ID // who filed it
 	Assignee  people.ID // who looks after it; empty: nobody yet
+	Access    *Access   // what is asked for of a resource; nil: the request is of a request type
+	Followers []people.ID
 	Run       flow.Run
 	Version   int64 // counts changes, from 1
 	Chain     audit.Head
 	Created   time.Time
 	Updated   time.Time
+}
+
+// Access is what a request asks for of a resource, frozen when it was filed. How
+// much and for how long is in the run, because approvers may narrow it.
+type Access struct {
+	Resource   string          `json:"resource"` // names
+	Condition  string          `json:"condition,omitempty"`
+	Title      string          `json:"title"`            // the resource's
+	Start      time.Time       `json:"start,omitzero"`   // zero: as soon as it is approved
+	Extends    RequestID       `json:"extends,omitzero"` // whose grant shall last longer; 0: a new grant
+	BreakGlass bool            `json:"break_glass,omitempty"`
+	Conflicts  []string        `json:"conflicts,omitempty"` // sentences about what the person has already
+	Levels     []catalog.Level `json:"levels"`              // the level asked for, and those to which it may be lowered
+	Max        time.Duration   `json:"max,omitempty"`       // how long it may be extended to at once; 0: no end
+	Extensions int             `json:"extensions,omitempty"`
 }
 
 // Asked is one person who is waited for at one step.

@@ -73,7 +73,7 @@ func (s *Service) file(
 	if err != nil {
 		return Request{}, err
 	}
-	run, changes := flow.Start(rt.Flow, requester.ID, answers, now)
+	run, changes := flow.Start(rt.Flow, requester.ID, nil, answers, now)
 	r := Request{
 		Key: sub.Key, Type: rt.Name, Title: rt.Title, Team: rt.Team,
 		Requester: requester.ID, Creator: actor.Person, Assignee: assignee,

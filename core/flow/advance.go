@@ -119,7 +119,10 @@ func (r Run) settle(changes []Change, now time.Time) (Run, []Change) {
 		}
 	}
 	r.State, r.Ended = Done, now
-	return r, append(changes, Change{Kind: ChangeEnded, Note: string(Done)})
+	if r.Ask != nil {
+		r.State = Approved
+	}
+	return r, append(changes, Change{Kind: ChangeEnded, Note: string(r.State)})
 }
 
 // course returns the course of a step that must be open in a pending run.

@@ -24,7 +24,7 @@ func task(id string) flow.Step { return flow.Step{ID: id, Task: &flow.Task{}} }
 func started(t *testing.T, asked []people.ID, steps ...flow.Step) flow.Run {
 	t.Helper()
 
-	run, _ := flow.Start(flow.Flow{Steps: steps}, requester, nil, noon)
+	run, _ := flow.Start(flow.Flow{Steps: steps}, requester, nil, nil, noon)
 	return must(t, run, flow.Reached{Step: steps[0].ID, Assignees: asked, Why: "nobody was found"})
 }
 

@@ -3,6 +3,8 @@
 package flow
 
 import (
+	"time"
+
 	"github.com/usher-access/usher/core/people"
 )
 
@@ -20,8 +22,8 @@ type Flow struct {
 	Steps []Step `json:"steps"`
 }
 
-// Step is one thing to be asked, decided or done. Exactly one of Question,
-// Approval and Task is set.
+// Step is one thing to be asked, decided, done or waited for. Exactly one of
+// Question, Approval, Task, Timer and Action is set.
 type Step struct {
 	ID       string    `json:"id"`
 	Title    string    `json:"title,omitempty"`
@@ -29,6 +31,8 @@ type Step struct {
 	Question *Question `json:"question,omitempty"`
 	Approval *Approval `json:"approval,omitempty"`
 	Task     *Task     `json:"task,omitempty"`
+	Timer    *Timer    `json:"timer,omitempty"`
+	Action   *Action   `json:"action,omitempty"`
 
 	// OutcomeRead says that a later step's condition reads how this one ended,
 	// so that its denial doesn't end the run.
@@ -42,6 +46,8 @@ const (
 	KindQuestion Kind = "question"
 	KindApproval Kind = "approval"
 	KindTask     Kind = "task"
+	KindTimer    Kind = "timer"
+	KindAction   Kind = "action"
 )
 
 // Kind returns which of its parts the step has.
@@ -51,6 +57,10 @@ func (s Step) Kind() Kind {
 		return KindQuestion
 	case s.Approval != nil:
 		return KindApproval
+	case s.Timer != nil:
+		return KindTimer
+	case s.Action != nil:
+		return KindAction
 	default:
 		return KindTask
 	}
@@ -103,6 +113,36 @@ type Approval struct {
 	Needs     Quorum            `json:"needs"`
 	Reason    Reasons           `json:"reason"`
 	Distinct  bool              `json:"distinct,omitempty"` // nobody who approved an earlier step
+
+	RespondWithin time.Duration `json:"respond_within,omitempty"` // 0: as long as it takes
+	RemindEvery   time.Duration `json:"remind_every,omitempty"`   // 0: never
+	Escalate      *Escalation   `json:"escalate,omitempty"`
+	OnTimeout     Timeout       `json:"on_timeout,omitempty"` // empty: TimeoutExpire
+	Auto          *Auto         `json:"auto,omitempty"`
+}
+
+// Escalation asks more people when nobody has decided for a while.
+type Escalation struct {
+	After time.Duration     `json:"after"`
+	To    []people.Selector `json:"to"`
+}
+
+// Timeout is what becomes of a step that nobody decided in time.
+type Timeout string
+
+const (
+	TimeoutExpire Timeout = "expire" // the request expires
+	TimeoutDeny   Timeout = "deny"
+	TimeoutSkip   Timeout = "skip"
+)
+
+// Auto decides a step without a person. A rule that can't be evaluated decides
+// nothing.
+type Auto struct {
+	ApproveWhen string        `json:"approve_when,omitempty"` // CEL
+	DenyWhen    string        `json:"deny_when,omitempty"`    // CEL; it is looked at first
+	Count       int           `json:"count,omitempty"`        // at most so many approvals …
+	Per         time.Duration `json:"per,omitempty"`          // … in this time; 0: no limit
 }
 
 // Quorum is how many distinct persons must approve.
@@ -130,6 +170,36 @@ type Task struct {
 	Assignees []people.Selector `json:"assignees,omitempty"`
 	Fallback  []people.Selector `json:"fallback,omitempty"`
 }
+
+// Timer waits: for a while, or until a date that was answered. Exactly one of
+// its fields is set.
+type Timer struct {
+	Wait  time.Duration `json:"wait,omitempty"`
+	Until string        `json:"until,omitempty"` // the ID of the question that asked for the date
+}
+
+// Action is something that is done outside of usher: by the provisioner of its
+// kind or, with ActionTask, by people.
+type Action struct {
+	Kind   ActionKind        `json:"kind"`
+	Params map[string]string `json:"params,omitempty"` // as the policy writes them
+	Title  string            `json:"title,omitempty"`  // of an ActionTask
+	Task   *Task             `json:"task,omitempty"`   // of an ActionTask
+}
+
+// ActionKind names what does an action, as policy files write it.
+type ActionKind string
+
+const (
+	ActionTask         ActionKind = "task"
+	ActionWebhook      ActionKind = "webhook"
+	ActionOktaGroup    ActionKind = "okta_group"
+	ActionOktaApp      ActionKind = "okta_app"
+	ActionOktaBundle   ActionKind = "okta_bundle"
+	ActionOktaWorkflow ActionKind = "okta_workflow"
+	ActionJira         ActionKind = "jira"
+	ActionServiceNow   ActionKind = "servicenow"
+)
 
 // When is a condition on a step, in CEL or in the no-code form.
 type When struct {

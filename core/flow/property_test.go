@@ -26,7 +26,7 @@ func TestAnySequenceOfEventsKeepsTheInvariants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := drawFlow(t)
 		now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-		run, changes := flow.Start(f, requester, nil, now)
+		run, changes := flow.Start(f, requester, nil, nil, now)
 		require.NotEmpty(t, changes)
 		checkInvariants(t, run)
 

@@ -17,6 +17,7 @@ type State string
 const (
 	Pending   State = "pending"
 	Done      State = "done"
+	Approved  State = "approved" // a run about a resource; others are done
 	Denied    State = "denied"
 	Cancelled State = "cancelled"
 	Expired   State = "expired"
@@ -34,6 +35,7 @@ const (
 	StepDone     StepState = "done"
 	StepSkipped  StepState = "skipped"
 	StepExpired  StepState = "expired"
+	StepFailed   StepState = "failed" // an action that people must look after
 )
 
 // Run is one request's way through its flow.
@@ -41,10 +43,20 @@ type Run struct {
 	Flow      Flow      `json:"-"` // frozen when the run started; kept apart because it never changes
 	State     State     `json:"state"`
 	Requester people.ID `json:"requester"`
+	Ask       *Ask      `json:"ask,omitempty"` // nil: the run is about no resource
 	Answers   Answers   `json:"answers,omitempty"`
 	Steps     []Course  `json:"steps"` // one for each step of the flow, in its order
 	Ended     time.Time `json:"ended,omitzero"`
 	EndedBy   people.ID `json:"ended_by,omitempty"`
+}
+
+// Ask is the access that a run is about. Approvers may narrow it.
+type Ask struct {
+	Resource  string        `json:"resource"`
+	Level     string        `json:"level"`
+	Lower     []string      `json:"lower,omitempty"`     // levels to which an approver may lower it
+	Duration  time.Duration `json:"duration,omitempty"`  // 0: it has no end
+	Sensitive bool          `json:"sensitive,omitempty"` // of the level
 }
 
 // Course is how one step of a run went so far.
@@ -85,11 +97,11 @@ const (
 	Reply    Verb = "answer"
 )
 
-// Start returns a run of f whose form questions are answered. The answers must
-// have passed Question.Check.
-func Start(f Flow, requester people.ID, answers Answers, now time.Time) (Run, []Change) {
+// Start returns a run of f whose form questions are answered. ask is the access
+// that it is about, or nil. The answers must have passed Question.Check.
+func Start(f Flow, requester people.ID, ask *Ask, answers Answers, now time.Time) (Run, []Change) {
 	run := Run{
-		Flow: f, State: Pending, Requester: requester, Answers: maps.Clone(answers),
+		Flow: f, State: Pending, Requester: requester, Ask: ask, Answers: maps.Clone(answers),
 		Steps: make([]Course, len(f.Steps)),
 	}
 	for i := range run.Steps {

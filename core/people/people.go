@@ -112,3 +112,18 @@ func (p Profile) Distrust() string {
 // NormalEmail returns the form in which addresses are stored and compared:
 // whole, trimmed and in lower case.
 func NormalEmail(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
+
+// Delegation lets somebody act in another person's place for a while. It isn't
+// passed on: who stands in for a delegate stands in for nobody else.
+type Delegation struct {
+	From   ID // whose steps they are
+	To     ID // who may act on them too
+	Starts time.Time
+	Ends   time.Time // zero: until it is taken back
+	Note   string
+}
+
+// Active reports whether the delegation holds at the moment.
+func (d Delegation) Active(now time.Time) bool {
+	return !now.Before(d.Starts) && (d.Ends.IsZero() || now.Before(d.Ends))
+}

@@ -34,7 +34,7 @@ func facts(t *testing.T) flow.Facts {
 		{ID: "manager", Approval: &flow.Approval{}}, {ID: "order", Task: &flow.Task{}},
 	}}
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	run, _ := flow.Start(f, "ana", flow.Answers{
+	run, _ := flow.Start(f, "ana", nil, flow.Answers{
 		"model": {"16 inch"}, "extras": {"dock", "mouse"}, "count": {"3"}, "from": {"2027-01-31"},
 		"for-how-long": {"30d"}, "buddy": {"p2"},
 	}, now)

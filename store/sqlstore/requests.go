@@ -24,6 +24,9 @@ type requestRow struct {
 	Requester  string
 	Creator    string
 	Assignee   string
+	Resource   string
+	Access     string
+	Followers  string
 	Pending    bool
 	Unassigned bool
 	Flow       string
@@ -44,10 +47,18 @@ func (r requestRow) request() (core.Request, error) {
 		Version: r.Version, Chain: audit.Head{Seq: r.ChainSeq, Hash: r.ChainHash},
 		Created: r.Created.UTC(), Updated: r.Updated.UTC(),
 	}
-	if err := json.Unmarshal([]byte(r.Run), &out.Run); err != nil {
-		return out, wrap(err, "read run of "+out.ID.String())
+	for _, part := range []struct {
+		name, text string
+		into       any
+	}{
+		{"run", r.Run, &out.Run}, {"flow", r.Flow, &out.Run.Flow},
+		{"access", r.Access, &out.Access}, {"followers", r.Followers, &out.Followers},
+	} {
+		if err := json.Unmarshal([]byte(part.text), part.into); err != nil {
+			return out, wrap(err, "read "+part.name+" of "+out.ID.String())
+		}
 	}
-	return out, wrap(json.Unmarshal([]byte(r.Flow), &out.Run.Flow), "read flow of "+out.ID.String())
+	return out, nil
 }
 
 func requests(rows []requestRow) ([]core.Request, error) {
@@ -128,19 +139,24 @@ func (t *tx) LockRequest(ctx context.Context, id core.RequestID) (core.Request, 
 }
 
 func (t *tx) InsertRequest(ctx context.Context, r *core.Request) error {
-	run, err := json.Marshal(r.Run)
-	if err != nil {
-		return wrap(err, "write run")
-	}
-	steps, err := json.Marshal(r.Run.Flow)
-	if err != nil {
-		return wrap(err, "write flow")
-	}
 	row := requestRow{
 		Key: r.Key, Type: r.Type, Title: r.Title, Team: r.Team,
 		Requester: string(r.Requester), Creator: string(r.Creator), Assignee: string(r.Assignee),
-		Pending: r.Run.State == flow.Pending, Unassigned: r.Unassigned(), Flow: string(steps), Run: string(run), Version: 1,
+		Pending: r.Run.State == flow.Pending, Unassigned: r.Unassigned(), Version: 1,
 		ChainSeq: r.Chain.Seq, ChainHash: r.Chain.Hash, Created: r.Created, Updated: r.Updated,
+	}
+	if r.Access != nil {
+		row.Resource = r.Access.Resource
+	}
+	for _, part := range []struct {
+		into *string
+		from any
+	}{{&row.Run, r.Run}, {&row.Flow, r.Run.Flow}, {&row.Access, r.Access}, {&row.Followers, r.Followers}} {
+		text, err := json.Marshal(part.from)
+		if err != nil {
+			return wrap(err, "write request")
+		}
+		*part.into = string(text)
 	}
 	created := t.with(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&row)
 	if created.Error != nil {

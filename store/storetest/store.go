@@ -536,7 +536,7 @@ func requestType(name string, scope catalog.Scope) catalog.RequestType {
 }
 
 func request(key string) core.Request {
-	run, _ := flow.Start(requestType("vpn", catalog.Scope{}).Flow, "p1", nil, noon)
+	run, _ := flow.Start(requestType("vpn", catalog.Scope{}).Flow, "p1", nil, nil, noon)
 	return core.Request{
 		Key: key, Type: "vpn", Title: "VPN", Team: "it", Requester: "p1", Creator: "p1", Run: run,
 		Chain: audit.Head{Seq: 3, Hash: "h"}, Created: noon, Updated: noon,

@@ -84,6 +84,9 @@ CREATE TABLE requests (
     requester  text NOT NULL,
     creator    text NOT NULL,
     assignee   text NOT NULL,
+    resource   text NOT NULL, -- empty: the request is of a request type
+    access     json NOT NULL,
+    followers  json NOT NULL,
     pending    boolean NOT NULL,
     unassigned boolean NOT NULL, -- an open step lacks somebody
     flow       json NOT NULL,

@@ -1,0 +1,47 @@
+package core
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/usher-access/usher/core/flow"
+	"github.com/usher-access/usher/core/people"
+)
+
+// Provisioner does actions of one kind outside of usher. It may be told the same
+// order again, with the same Key, and then does nothing twice.
+//
+// It returns a *Refused when trying again is pointless, and any other error when
+// it may work next time.
+type Provisioner interface {
+	Provision(ctx context.Context, o Order) error
+}
+
+// Order is an action to be done for a person.
+type Order struct {
+	Key       string // the same for every try
+	Verb      OrderVerb
+	Action    flow.Action
+	Request   RequestID
+	Requester people.Person
+	Resource  string            // names; empty where the request is about no resource
+	Level     string            //
+	Ends      time.Time         // when access will end; zero: never, or there is none
+	Answers   map[string]string // as people read them, by question
+}
+
+// OrderVerb is what to do.
+type OrderVerb string
+
+const (
+	OrderGrant  OrderVerb = "grant"
+	OrderRevoke OrderVerb = "revoke"
+	OrderRun    OrderVerb = "run" // an action that is a step of its own
+)
+
+// Refused is an outside system's answer that no retry will change.
+type Refused struct{ Why string }
+
+// Error says why, in a sentence that people may read.
+func (r *Refused) Error() string { return fmt.Sprintf("refused: %s", r.Why) }
