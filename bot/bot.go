@@ -40,6 +40,10 @@ type Submit struct {
 	Values map[string][]string
 }
 
+// Redraw is a form in which somebody chose another value of an input that the
+// rest of the form depends on. It holds what was entered so far.
+type Redraw Submit
+
 // Search asks for the options of a field that is searched.
 type Search struct {
 	Form  string
@@ -51,6 +55,7 @@ type Search struct {
 func (Command) event() {}
 func (Press) event()   {}
 func (Submit) event()  {}
+func (Redraw) event()  {}
 func (Search) event()  {}
 
 // Response is the answer for the person who acted, and for nobody else.

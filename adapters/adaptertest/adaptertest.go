@@ -33,6 +33,8 @@ type Platform interface {
 	// Fill fills in the form that the person sees, by label, and submits it. It
 	// returns the problems that the person sees, by label.
 	Fill(t *testing.T, values map[string]string) map[string]string
+	// Choose chooses a value of an input that draws the form anew, by label.
+	Choose(t *testing.T, label, value string)
 	// Search types into a searched input of the form and returns what is offered.
 	Search(t *testing.T, label, typed string) []string
 	// Shown returns what the person reads in a message.
@@ -166,6 +168,22 @@ func Run(t *testing.T, newPlatform func(t *testing.T, h bot.Handler) Platform) {
 		h.answer(first, form(view.Input{ID: "more", Label: "More?", Field: view.TextField{Max: 10}}))
 		p.Command(t, "")
 		require.True(t, h.last(t).Opened)
+		shown, open := p.FormShown(t)
+		require.True(t, open)
+		require.Contains(t, shown, "More?")
+	})
+
+	t.Run("AFormIsDrawnAnewForWhatWasChosen", func(t *testing.T) {
+		h, p := setup(t)
+		level := view.Input{ID: "level", Label: "Level", Required: true, Redraw: true, Field: view.ChoiceField{
+			Options: []view.Option{{Value: "m", Label: "Member"}, {Value: "a", Label: "Admin"}},
+		}}
+		h.answer(form(level, why), form(level, why, view.Input{ID: "more", Label: "More?", Field: view.TextField{Max: 10}}))
+		p.Command(t, "x")
+		p.Choose(t, "Level", "Admin")
+		redraw, ok := h.last(t).Event.(bot.Redraw)
+		require.True(t, ok)
+		require.Equal(t, bot.Redraw{Form: "request", ID: "opaque", Values: map[string][]string{"level": {"a"}}}, redraw)
 		shown, open := p.FormShown(t)
 		require.True(t, open)
 		require.Contains(t, shown, "More?")

@@ -80,6 +80,10 @@ func (p *platform) Fill(t *testing.T, values map[string]string) map[string]strin
 	return p.fake.Submit(t, tester, filled).Errors
 }
 
+func (p *platform) Choose(t *testing.T, label, value string) {
+	p.fake.Choose(t, tester, label, map[string]any{label: value})
+}
+
 func (p *platform) Search(t *testing.T, label, typed string) []string {
 	return p.fake.Suggest(t, tester, label, typed)
 }

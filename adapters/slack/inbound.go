@@ -172,7 +172,11 @@ func (p payload) interaction() (bot.Interaction, bool, error) {
 			return in, false, errPayload
 		}
 		if p.Actions[0].Type != "button" {
-			return in, false, nil
+			if p.modal() == "" {
+				return in, false, nil
+			}
+			in.Event = bot.Redraw(p.form())
+			break
 		}
 		in.Event = bot.Press{Action: clean(actionOf(p.Actions[0].ActionID)), Value: clean(p.Actions[0].Value)}
 		if p.Container.Type == "message" && !p.Container.IsEphemeral && p.Container.MessageTS != "" {
@@ -182,15 +186,7 @@ func (p payload) interaction() (bot.Interaction, bool, error) {
 		if p.View == nil {
 			return in, false, errPayload
 		}
-		submit := bot.Submit{Form: clean(p.View.CallbackID), ID: clean(p.View.PrivateMetadata), Values: map[string][]string{}}
-		for block, elements := range p.View.State.Values {
-			for _, e := range elements {
-				if values := e.values(); len(values) > 0 {
-					submit.Values[block] = values
-				}
-			}
-		}
-		in.Event = submit
+		in.Event = p.form()
 	case typeSuggestion:
 		if p.View == nil {
 			return in, false, nil
@@ -210,6 +206,19 @@ func (p payload) interaction() (bot.Interaction, bool, error) {
 		in.Profile = &people.Profile{Foreign: true}
 	}
 	return in, true, nil
+}
+
+// form returns what stands in the view's inputs.
+func (p payload) form() bot.Submit {
+	form := bot.Submit{Form: clean(p.View.CallbackID), ID: clean(p.View.PrivateMetadata), Values: map[string][]string{}}
+	for block, elements := range p.View.State.Values {
+		for _, e := range elements {
+			if values := e.values(); len(values) > 0 {
+				form.Values[block] = values
+			}
+		}
+	}
+	return form
 }
 
 func (p payload) account() people.Account {

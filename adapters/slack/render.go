@@ -286,7 +286,7 @@ func (r *renderer) input(in view.Input) error {
 	if in.Hint != "" {
 		block.Hint = plain(cut(in.Hint, maxLabel))
 	}
-	block.Optional = !in.Required
+	block.Optional, block.DispatchAction = !in.Required, in.Redraw
 	r.add(part{block: block, acts: true})
 	if in.Problem != "" {
 		problem := paragraph(":warning: " + fit(in.Problem, maxError))

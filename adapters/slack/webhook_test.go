@@ -148,7 +148,7 @@ func TestWhatSlackSendsIsUnderstood(t *testing.T) {
 		}}},
 		"block_suggestion_modal":       {From: rita, Event: bot.Search{Form: "access_request", Input: "app", Text: "prod"}},
 		"block_suggestion_empty_query": {From: rita, Event: bot.Search{Form: "access_request", Input: "app"}},
-		"block_actions_modal_select":   nil, // a choice in a form is no click
+		"block_actions_modal_select":   {From: rita, Event: bot.Redraw{Form: "access_request", Values: map[string][]string{"app": {"app_42"}}}},
 		"view_closed":                  nil,
 		"event_message_im":             nil,
 		"event_app_uninstalled":        nil,
@@ -176,6 +176,11 @@ func TestWhatSlackSendsIsUnderstood(t *testing.T) {
 				require.NotEmpty(t, submit.ID, "private_metadata comes along")
 				submit.ID = ""
 				got.Event = submit
+			}
+			if redraw, ok := got.Event.(bot.Redraw); ok {
+				require.NotEmpty(t, redraw.ID)
+				redraw.ID = ""
+				got.Event = redraw
 			}
 			if search, ok := got.Event.(bot.Search); ok {
 				search.ID = ""

@@ -45,11 +45,29 @@ func (a *App) press(w http.ResponseWriter, r *http.Request, v viewer) error {
 
 // submit hands in a form.
 func (a *App) submit(w http.ResponseWriter, r *http.Request, v viewer) error {
-	values, err := posted(r)
+	form, err := formOf(r)
 	if err != nil {
 		return err
 	}
-	submitted := bot.Submit{Form: values.Get("form"), ID: values.Get("id"), Values: map[string][]string{}}
+	return a.answer(w, r, v, v.interaction(form))
+}
+
+// redraw hands in a form that is drawn anew for what was chosen in it.
+func (a *App) redraw(w http.ResponseWriter, r *http.Request, v viewer) error {
+	form, err := formOf(r)
+	if err != nil {
+		return err
+	}
+	return a.answer(w, r, v, v.interaction(bot.Redraw(form)))
+}
+
+// formOf reads what stands in a form.
+func formOf(r *http.Request) (bot.Submit, error) {
+	values, err := posted(r)
+	if err != nil {
+		return bot.Submit{}, err
+	}
+	form := bot.Submit{Form: values.Get("form"), ID: values.Get("id"), Values: map[string][]string{}}
 	for name, entered := range values {
 		id, ok := strings.CutPrefix(name, valuePrefix)
 		if !ok {
@@ -58,11 +76,11 @@ func (a *App) submit(w http.ResponseWriter, r *http.Request, v viewer) error {
 		for _, text := range entered {
 			// Browsers send line breaks as two characters.
 			if text = strings.ReplaceAll(text, "\r\n", "\n"); text != "" {
-				submitted.Values[id] = append(submitted.Values[id], text)
+				form.Values[id] = append(form.Values[id], text)
 			}
 		}
 	}
-	return a.answer(w, r, v, v.interaction(submitted))
+	return form, nil
 }
 
 // options answers a search with what fits.
@@ -105,7 +123,9 @@ func (a *App) answer(w http.ResponseWriter, r *http.Request, v viewer, in bot.In
 		a.show(w, r, http.StatusOK, "told", told{Summary: resp.Message.Summary, Blocks: blocks})
 		return nil
 	case bot.OpenForm:
-		form, err := a.renderer(v.base).form(resp.Form)
+		drawn := a.renderer(v.base)
+		drawn.wholePage = r.PostForm.Get("page") != ""
+		form, err := drawn.form(resp.Form)
 		if err != nil {
 			return err
 		}

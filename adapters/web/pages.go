@@ -77,7 +77,7 @@ func (a *App) newRequest(w http.ResponseWriter, r *http.Request, v viewer) error
 	switch resp := a.Bot.Handle(r.Context(), v.interaction(press)).(type) {
 	case bot.OpenForm:
 		whole := a.renderer(v.base)
-		whole.level = 1
+		whole.wholePage = true
 		form, err := whole.form(resp.Form)
 		if err != nil {
 			return err

@@ -321,7 +321,29 @@ func (p *person) Fill(t *testing.T, typed map[string]string) map[string]string {
 	t.Helper()
 
 	form := p.openForm(t)
-	values, labels := url.Values{}, map[string]string{}
+	values, labels := entered(t, form, typed)
+	found := p.act(t, attr(form, "hx-post"), values)
+	problems := map[string]string{}
+	for id, text := range found {
+		problems[labels[id]] = text
+	}
+	return problems
+}
+
+// Choose changes a choice as the page's script does.
+func (p *person) Choose(t *testing.T, label, value string) {
+	t.Helper()
+
+	form := p.openForm(t)
+	values, _ := entered(t, form, map[string]string{label: value})
+	p.act(t, attr(labelled(t, form, label), "hx-post"), values)
+}
+
+// entered is what a form sends with texts by label, and the labels by input.
+func entered(t *testing.T, form *html.Node, typed map[string]string) (values url.Values, labels map[string]string) {
+	t.Helper()
+
+	values, labels = url.Values{}, map[string]string{}
 	for _, hidden := range all(form, has("type", "hidden")) {
 		values.Add(attr(hidden, "name"), attr(hidden, "value"))
 	}
@@ -338,12 +360,7 @@ func (p *person) Fill(t *testing.T, typed map[string]string) map[string]string {
 		// Browsers send line breaks like this.
 		values.Set(attr(input, "name"), strings.ReplaceAll(text, "\n", "\r\n"))
 	}
-	found := p.act(t, attr(form, "hx-post"), values)
-	problems := map[string]string{}
-	for id, text := range found {
-		problems[labels[id]] = text
-	}
-	return problems
+	return values, labels
 }
 
 func (p *person) Search(t *testing.T, label, typed string) []string {

@@ -22,6 +22,7 @@ type renderer struct {
 	of        view.Form // what the inputs stand in
 	prefix    string    // of the inputs' IDs, which are unique on a page
 	level     int       // of headings
+	wholePage bool      // a form is a page of its own
 	out       strings.Builder
 }
 
@@ -140,6 +141,7 @@ type field struct {
 	Multi     bool
 	Groups    []group
 	Search    string // where options are searched; empty: they all are there
+	Redraws   string // where the form is drawn anew; empty: it stays
 	Vals      string // what a search sends along
 }
 
@@ -169,6 +171,9 @@ func (r *renderer) input(in view.Input) error {
 		return fmt.Errorf("web: input %s: %w", in.ID, err)
 	}
 	f.Vals = string(vals)
+	if in.Redraw {
+		f.Redraws = r.base + "/redraw"
+	}
 	name := ""
 	switch v := in.Field.(type) {
 	case view.TextField:
@@ -229,7 +234,7 @@ type formView struct {
 	Blocks template.HTML
 	// ShowTitle is unset on a page whose first header is the title at length.
 	ShowTitle bool
-	Level     int
+	WholePage bool
 }
 
 func isHeader(b view.Block) bool {
@@ -246,8 +251,11 @@ func prefixOf(id string) string {
 // form renders a form.
 func (r *renderer) form(f view.Form) (template.HTML, error) {
 	r.of, r.prefix = f, prefixOf(f.ID)
-	shown := formView{Form: f, Base: r.base, Prefix: r.prefix, Level: r.level}
-	if r.level > 1 || len(f.Blocks) == 0 || !isHeader(f.Blocks[0]) {
+	shown := formView{Form: f, Base: r.base, Prefix: r.prefix, WholePage: r.wholePage}
+	if r.wholePage {
+		r.level = 1
+	}
+	if !r.wholePage || len(f.Blocks) == 0 || !isHeader(f.Blocks[0]) {
 		r.level++
 		shown.ShowTitle = true
 	}

@@ -138,6 +138,7 @@ func (a *App) routes() http.Handler {
 	page("POST /say", a.say)
 	page("POST /press", a.press)
 	page("POST /submit", a.submit)
+	page("POST /redraw", a.redraw)
 	page("GET /events", a.events)
 	page("/", func(http.ResponseWriter, *http.Request, viewer) error { return errNoPage })
 	return mux

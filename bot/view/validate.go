@@ -133,6 +133,9 @@ func (v *validator) block(i int, b Block) {
 		v.need(at+": label", b.Label, maxInputLabel)
 		v.most(at+": hint", b.Hint, maxHint)
 		v.field(at, b.Field)
+		if _, choice := b.Field.(ChoiceField); b.Redraw && !choice {
+			v.wrong("%s: only a choice draws its form anew", at)
+		}
 	default:
 		v.wrong("%s: %T is no part of the vocabulary", at, b)
 	}

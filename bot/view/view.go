@@ -53,6 +53,7 @@ type Input struct {
 	Hint     string
 	Required bool
 	Problem  string // what is wrong with the value; empty: nothing
+	Redraw   bool   // choosing another value draws the form anew, by a Redraw event
 	Field    Field
 }
 

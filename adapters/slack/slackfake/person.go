@@ -238,11 +238,26 @@ func (f *Fake) SubmitPayload(t testing.TB, user string, values map[string]any) (
 	for label := range values {
 		require.Contains(t, v.Inputs(), label, "the form has no such input")
 	}
+	shown := viewJSON(&v)
+	shown["state"] = map[string]any{"values": f.state(t, user, v, values, true)}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return map[string]any{
+		"type": "view_submission", "user": f.person(user), "api_app_id": "A0USHER001", "token": "legacy",
+		"team": map[string]any{"id": f.opts.TeamID}, "enterprise": nil, "is_enterprise_install": false,
+		"trigger_id": f.newTrigger(user), "view": shown, "response_urls": []any{},
+	}, v
+}
+
+// state is what stands in a form's inputs. Only a whole form can be submitted.
+func (f *Fake) state(t testing.TB, user string, v View, values map[string]any, whole bool) map[string]any {
+	t.Helper()
+
 	state := map[string]any{}
 	for _, b := range v.inputs() {
 		label, e := plainText(b["label"]), object(b["element"])
 		filled := f.fill(t, user, v, b, values[label])
-		if optional, _ := b["optional"].(bool); filled == nil && !optional {
+		if optional, _ := b["optional"].(bool); whole && filled == nil && !optional {
 			t.Fatalf("Slack lets nobody submit without %q", label)
 		}
 		held := map[string]any{"type": e["type"]}
@@ -257,15 +272,35 @@ func (f *Fake) SubmitPayload(t testing.TB, user string, values map[string]any) (
 		}
 		state[b["block_id"].(string)] = map[string]any{e["action_id"].(string): held}
 	}
+	return state
+}
+
+// Choose chooses a value of an input that draws the form anew, with what was
+// entered so far by label, and waits until the app has drawn it.
+func (f *Fake) Choose(t testing.TB, user, label string, values map[string]any) Answer {
+	t.Helper()
+
+	v, ok := f.View(user)
+	require.True(t, ok, "no form is open for %s", user)
+	i := slices.IndexFunc(v.inputs(), func(b map[string]any) bool { return plainText(b["label"]) == label })
+	require.GreaterOrEqual(t, i, 0, "the form has no input %q", label)
+	block := v.inputs()[i]
+	dispatches, _ := block["dispatch_action"].(bool)
+	require.True(t, dispatches, "%q tells the app nothing", label)
+	element := object(block["element"])
 	shown := viewJSON(&v)
-	shown["state"] = map[string]any{"values": state}
+	shown["state"] = map[string]any{"values": f.state(t, user, v, values, false)}
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	return map[string]any{
-		"type": "view_submission", "user": f.person(user), "api_app_id": "A0USHER001", "token": "legacy",
-		"team": map[string]any{"id": f.opts.TeamID}, "enterprise": nil, "is_enterprise_install": false,
-		"trigger_id": f.newTrigger(user), "view": shown, "response_urls": []any{},
-	}, v
+	payload := map[string]any{
+		"type": "block_actions", "user": f.person(user), "api_app_id": "A0USHER001", "token": "legacy",
+		"container": map[string]any{"type": "view", "view_id": v.ID}, "trigger_id": f.newTrigger(user),
+		"team": map[string]any{"id": f.opts.TeamID, "domain": "acme"}, "enterprise": nil, "is_enterprise_install": false,
+		"view": shown, "actions": []any{map[string]any{
+			"type": element["type"], "action_id": element["action_id"], "block_id": block["block_id"], "action_ts": f.ts(),
+		}},
+	}
+	f.mu.Unlock()
+	return f.deliver(t, pathInteractions, payload)
 }
 
 // fill returns what an input holds, as Slack sends it; nil when it is empty.

@@ -201,6 +201,7 @@ func forms() []view.Form {
 		one("field-date-filled", view.Input{Label: "Until", Field: view.DateField{Value: "2026-12-31"}}),
 		one("field-choice", view.Input{Label: "Level", Required: true, Field: view.ChoiceField{Options: choices(2, false)}}),
 		one("field-choice-chosen", view.Input{Label: "Level", Field: view.ChoiceField{Options: choices(3, false), Chosen: []string{"v1"}}}),
+		one("field-choice-redraws", view.Input{Label: "Level", Required: true, Redraw: true, Field: view.ChoiceField{Options: choices(2, false)}}),
 		one("field-choice-groups", view.Input{Label: "What", Field: view.ChoiceField{Options: choices(9, true), Chosen: []string{"v5"}}}),
 		one("field-choice-some-groups", view.Input{Label: "What", Field: view.ChoiceField{Options: append(choices(4, true), view.Option{Value: "else", Label: "Something else"})}}),
 		one("field-choice-hundred", view.Input{Label: "What", Field: view.ChoiceField{Options: choices(100, false)}}),
