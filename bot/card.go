@@ -17,10 +17,8 @@ func (b *Bot) card(c core.Case, p Posting, undelivered []Posting) view.Message {
 	switch p.Kind {
 	case PostingAsk:
 		m = askCard(c, p)
-	case PostingTeam:
+	case PostingTeam, PostingCare:
 		m = teamCard(c, p, undelivered)
-	case PostingCare:
-		m = careCard(c, undelivered)
 	default:
 		m = requesterCard(c, p)
 	}
@@ -110,8 +108,8 @@ func askButtons(step flow.Step, t target) []view.Button {
 	}
 }
 
-// teamCard shows a request in its team's channel, and lets members give its
-// steps to somebody.
+// teamCard shows a request to those who look after it, in the team's channel or
+// to the request assignee, and lets them give its steps to somebody.
 func teamCard(c core.Case, p Posting, undelivered []Posting) view.Message {
 	m := view.Message{
 		Summary: fmt.Sprintf("%s %s for %s: %s", c.ID, c.Title, name(c, c.Requester), stateWord(c)),
@@ -153,20 +151,6 @@ func assignButtons(c core.Case, i int, t target) []view.Button {
 		buttons = append(buttons, view.Button{Label: "Reassign…", Action: actionReassign, Value: t.String(), Opens: true})
 	}
 	return buttons
-}
-
-// careCard tells the request assignee whom usher could not reach.
-func careCard(c core.Case, undelivered []Posting) view.Message {
-	m := view.Message{
-		Summary: fmt.Sprintf("%s %s needs you", c.ID, c.Title),
-		Blocks:  []view.Block{view.Header{Text: headline(c)}},
-	}
-	if text := careText(c, undelivered); text != nil {
-		m.Blocks = append(m.Blocks, *text)
-	} else {
-		m.Blocks = append(m.Blocks, view.Text{Spans: words("Everybody has been reached by now.")})
-	}
-	return m
 }
 
 // careText says who could not be told and what to do; nil when everybody was.

@@ -31,7 +31,7 @@ const (
 	PostingRequester PostingKind = "requester" // the requester's card
 	PostingAsk       PostingKind = "ask"       // asks somebody to decide, do or answer something
 	PostingTeam      PostingKind = "team"      // the team's message in its channel
-	PostingCare      PostingKind = "care"      // tells the request assignee what needs care
+	PostingCare      PostingKind = "care"      // the request assignee's card, when something needs care
 )
 
 // Ledger remembers what was posted where.

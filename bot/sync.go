@@ -96,11 +96,17 @@ func (b *Bot) missing(c core.Case, have, undelivered []Posting) []Posting {
 		if channel := c.Team.Channels[platform]; channel != "" {
 			want(Posting{Kind: PostingTeam, Platform: platform, Channel: channel})
 		}
-		if c.Assignee != "" && len(undelivered) > 0 {
+		if c.Assignee != "" && (len(undelivered) > 0 || b.unseen(c)) {
 			want(Posting{Kind: PostingCare, Person: c.Assignee, Platform: platform})
 		}
 	}
 	return add
+}
+
+// unseen reports whether somebody must be found for a step and no channel shows it.
+func (b *Bot) unseen(c core.Case) bool {
+	shows := func(p people.Platform) bool { return c.Team.Channels[p] != "" }
+	return c.Unassigned() && !slices.ContainsFunc(b.platforms(), shows)
 }
 
 // platforms returns where the bot talks, in a stable order.
