@@ -20,6 +20,7 @@ type Interaction struct {
 	From    people.Account
 	Profile *people.Profile // what the envelope itself tells of the account; nil: nothing
 	Opened  bool            // the answer OpenForm with Again was carried out
+	Show    bool            // a Press that is Done is answered with Replace
 	Message *MessageRef     // the message that was clicked, if it was one
 	Event   Event
 }
@@ -32,6 +33,10 @@ type Command struct{ Text string }
 
 // Press is a click on a button.
 type Press struct{ Action, Value string }
+
+// Look asks for a message with a button of this value, as it is now and as the
+// person may see it. It is answered with Replace, and changes nothing.
+type Look struct{ Value string }
 
 // Submit is a form that was sent.
 type Submit struct {
@@ -54,6 +59,7 @@ type Search struct {
 
 func (Command) event() {}
 func (Press) event()   {}
+func (Look) event()    {}
 func (Submit) event()  {}
 func (Redraw) event()  {}
 func (Search) event()  {}
@@ -68,6 +74,9 @@ type Done struct {
 
 // Tell shows a message that only the person sees. A form that was submitted closes.
 type Tell struct{ Message view.Message }
+
+// Replace is Done, with the message that was clicked as it is now.
+type Replace struct{ Message view.Message }
 
 // OpenForm opens a form, or replaces the one that was submitted or opened. With
 // Again the adapter then hands in the same interaction once more, Opened.
@@ -84,6 +93,7 @@ type Options struct{ Options []view.Option }
 
 func (Done) response()     {}
 func (Tell) response()     {}
+func (Replace) response()  {}
 func (OpenForm) response() {}
 func (Correct) response()  {}
 func (Options) response()  {}
@@ -173,10 +183,19 @@ type Pace interface {
 	// Take takes one place in the channel's pace and returns 0, or how long to
 	// wait before trying again.
 	Take(ctx context.Context, channel string) (time.Duration, error)
+	// TakeWithin takes a place under a key, of which each limit allows so many in
+	// its time, and returns 0, or how long to wait before trying again.
+	TakeWithin(ctx context.Context, key string, limits ...Limit) (time.Duration, error)
 	// Pause keeps everybody from calling the method for a while.
 	Pause(ctx context.Context, method string, d time.Duration) error
 	// Paused returns for how long the method is still paused.
 	Paused(ctx context.Context, method string) (time.Duration, error)
+}
+
+// Limit is how often something may happen within any span of a length.
+type Limit struct {
+	Times  int
+	Within time.Duration
 }
 
 // Feed tells every replica what has changed, so that pages that are open can

@@ -74,23 +74,40 @@ func (b *Bot) Handle(ctx context.Context, in Interaction) (resp Response) {
 		}
 	}()
 	if changes(in) && b.seen(ctx, in.ID) {
-		return Done{}
+		return b.shown(ctx, in, Done{})
 	}
 	resp, err := b.answer(ctx, in)
 	if err != nil {
 		return b.fail(ctx, in, err)
 	}
-	if _, done := resp.(Done); done && changes(in) {
+	_, done := resp.(Done)
+	if _, said := in.Event.(Command); (done || said) && changes(in) {
 		b.markSeen(ctx, in.ID)
 	}
-	return resp
+	return b.shown(ctx, in, resp)
 }
 
-// changes reports whether a delivery may change something, and can be told from
-// others.
+// shown returns the clicked message as it is now in place of Done, where that is
+// wanted and the message is about a request.
+func (b *Bot) shown(ctx context.Context, in Interaction, resp Response) Response {
+	press, pressed := in.Event.(Press)
+	if _, done := resp.(Done); !done || !pressed || !in.Show {
+		return resp
+	}
+	in.Event = Look{Value: press.Value}
+	now, err := b.answer(ctx, in)
+	if err != nil {
+		b.log.WarnContext(ctx, "show a clicked message", "error", err)
+		return resp
+	}
+	return now
+}
+
+// changes reports whether a delivery may change something or be answered with
+// something new, and can be told from others.
 func changes(in Interaction) bool {
 	switch in.Event.(type) {
-	case Press, Submit:
+	case Press, Submit, Command:
 		return in.ID != ""
 	default:
 		return false
@@ -122,6 +139,8 @@ func (b *Bot) answer(ctx context.Context, in Interaction) (Response, error) {
 		return b.command(ctx, in, actor, e.Text)
 	case Press:
 		return b.press(ctx, in, actor, e)
+	case Look:
+		return b.look(ctx, actor, e.Value)
 	case Submit:
 		return b.submit(ctx, in, actor, e)
 	case Search:

@@ -22,11 +22,11 @@ func (b *Bot) identify(ctx context.Context, in Interaction) (core.Actor, error) 
 		_, err := b.core.LinkAccount(ctx, in.From, *in.Profile)
 		return actor, err
 	}
-	person, stale, err := b.core.Identity(ctx, in.From)
+	link, stale, err := b.core.Identity(ctx, in.From)
 	known := err == nil
 	if known && !stale {
-		actor.Person = person
-		return actor, nil
+		actor.Person = link.Person
+		return actor, b.use(ctx, link)
 	}
 	if !known && !errors.Is(err, errs.NotFound) {
 		return actor, err
@@ -35,14 +35,25 @@ func (b *Bot) identify(ctx context.Context, in Interaction) (core.Actor, error) 
 	if err != nil {
 		if known {
 			b.log.WarnContext(ctx, "account not confirmed, its link stands", "account", in.From.User, "error", err)
-			actor.Person = person
-			return actor, nil
+			actor.Person = link.Person
+			return actor, b.use(ctx, link)
 		}
 		b.log.WarnContext(ctx, "account not confirmed", "account", in.From.User, "error", err)
 		return actor, errs.New(errs.Unavailable, "It could not be found out who you are. Please try again in a moment.")
 	}
-	actor.Person, err = b.core.LinkAccount(ctx, in.From, profile)
-	return actor, err
+	if actor.Person, err = b.core.LinkAccount(ctx, in.From, profile); err != nil {
+		return actor, err
+	}
+	link.Account = in.From
+	return actor, b.use(ctx, link)
+}
+
+// use remembers which account a person used last, where that changes.
+func (b *Bot) use(ctx context.Context, link people.Link) error {
+	if link.Latest {
+		return nil
+	}
+	return b.core.Use(ctx, link.Account)
 }
 
 // familiar reports whether identify would do without asking the platform.

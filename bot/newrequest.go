@@ -260,7 +260,7 @@ func (b *Bot) draft(ctx context.Context, in Interaction, id string) (Draft, erro
 	draft, err := b.sessions.Draft(ctx, id)
 	if errors.Is(err, errs.NotFound) || err == nil && draft.Account != in.From {
 		return Draft{}, errs.New(errs.Invalid,
-			"This form is no longer valid. Copy what you have typed, close it, and open a new one with /access.")
+			"This form is no longer valid. Copy what you have typed, close it, and open a new one.")
 	}
 	return draft, err
 }

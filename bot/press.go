@@ -182,6 +182,30 @@ func at(input string, err error) error {
 	return &errs.Error{Code: refusal.Code, Message: refusal.Message, Fields: map[string]string{input: refusal.Message}}
 }
 
+// look shows the message that a button stands on. Somebody's own message is
+// shown to nobody else.
+func (b *Bot) look(ctx context.Context, actor core.Actor, value string) (Response, error) {
+	_, p, err := b.find(ctx, value)
+	if err != nil {
+		return nil, err
+	}
+	if p.Person != "" && p.Person != actor.Person {
+		return nil, errStale
+	}
+	if err := b.core.Active(ctx, actor.Person); err != nil {
+		return nil, err
+	}
+	c, err := b.core.Case(ctx, p.Request)
+	if err != nil {
+		return nil, err
+	}
+	postings, err := b.ledger.Postings(ctx, p.Request)
+	if err != nil {
+		return nil, err
+	}
+	return Replace{Message: b.card(c, p, undelivered(postings))}, nil
+}
+
 // learn remembers a message that shows a posting though nobody recorded it: the
 // platform sent it and answered with an error. From now on it is kept up to
 // date like the first.

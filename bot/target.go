@@ -25,7 +25,7 @@ func (t target) String() string {
 	return t.Posting + "." + strconv.Itoa(t.Round) + "." + t.Step
 }
 
-var errStale = errs.New(errs.NotFound, "This button is no longer valid, so nothing was changed. Type /access status to see what is open.")
+var errStale = errs.New(errs.NotFound, "This button is no longer valid, so nothing was changed. Ask usher for your status to see what is open.")
 
 // parseTarget reads what String wrote.
 func parseTarget(s string) (target, error) {

@@ -15,15 +15,43 @@ import (
 // without asking the platform again.
 const RecheckAfter = time.Hour
 
-// Identity returns the person that an account is linked to, and whether the
-// platform should be asked again. It returns errs.NotFound for an account that
-// was never linked.
-func (s *Service) Identity(ctx context.Context, account people.Account) (people.ID, bool, error) {
+// Identity returns an account's link to a person, and whether the platform
+// should be asked again. It returns errs.NotFound for an account that was never
+// linked.
+func (s *Service) Identity(ctx context.Context, account people.Account) (people.Link, bool, error) {
 	link, err := s.store.Link(ctx, account)
 	if err != nil {
-		return "", false, err
+		return people.Link{}, false, err
 	}
-	return link.Person, s.now().Sub(link.Checked) > RecheckAfter, nil
+	return link, s.now().Sub(link.Checked) > RecheckAfter, nil
+}
+
+// Use remembers that of a person's chat accounts this was the last one used. It
+// may be repeated; an account without a link is left alone.
+func (s *Service) Use(ctx context.Context, account people.Account) error {
+	err := s.store.WithTx(ctx, func(ctx context.Context, tx Tx) error {
+		link, err := tx.Link(ctx, account)
+		if err != nil {
+			return ignoreNotFound(err)
+		}
+		links, err := tx.Links(ctx, link.Person, "")
+		if err != nil {
+			return err
+		}
+		for _, l := range links {
+			if latest := l.Account == account; l.Latest != latest {
+				l.Latest = latest
+				if err := tx.SaveLink(ctx, l); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("use %s account %s: %w", account.Platform, account.User, err)
+	}
+	return nil
 }
 
 // LinkAccount links an account to the one person with its confirmed company
@@ -45,6 +73,7 @@ func (s *Service) LinkAccount(ctx context.Context, account people.Account, profi
 			return err
 		}
 		person = after.Person
+		after.Latest = before.Latest && before.Person == after.Person
 		return s.relink(ctx, tx, before, after, now)
 	})
 	if err != nil {
@@ -124,7 +153,8 @@ func (s *Service) Distrust(ctx context.Context, account people.Account) error {
 	return nil
 }
 
-// Accounts returns a person's accounts on a platform, the last confirmed first.
+// Accounts returns a person's accounts on a platform, or on all for "", the last
+// confirmed first.
 func (s *Service) Accounts(ctx context.Context, id people.ID, platform people.Platform) ([]people.Link, error) {
 	return s.store.Links(ctx, id, platform)
 }

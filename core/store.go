@@ -58,7 +58,8 @@ type Reader interface {
 	Choices(ctx context.Context, q ChoiceQuery) ([]Choice, error)
 
 	Link(ctx context.Context, account people.Account) (people.Link, error)
-	// Links returns a person's accounts on a platform, the last confirmed first.
+	// Links returns a person's accounts on a platform, or on all for "", the last
+	// confirmed first.
 	Links(ctx context.Context, person people.ID, platform people.Platform) ([]people.Link, error)
 
 	Request(ctx context.Context, id RequestID) (Request, error)

@@ -53,7 +53,7 @@ func (s *Service) Submit(ctx context.Context, actor Actor, sub Submission) (Requ
 func submitted(ctx context.Context, r Reader, actor Actor, key string) (Request, error) {
 	before, err := r.RequestByKey(ctx, key)
 	if err == nil && before.Creator != actor.Person {
-		return Request{}, errs.New(errs.Denied, "This form belongs to somebody else. Open your own with /access.")
+		return Request{}, errs.New(errs.Denied, "This form belongs to somebody else. Open your own.")
 	}
 	return before, err
 }
@@ -107,7 +107,7 @@ func (s *Service) usable(ctx context.Context, r Reader, p people.Person, name st
 			return rt, err
 		}
 	}
-	return rt, errs.New(errs.Denied, "You can't request this (any more). Type /access to see what you can request.")
+	return rt, errs.New(errs.Denied, "You can't request this (any more). Open a new form to see what you can request.")
 }
 
 func (s *Service) inScope(ctx context.Context, r Reader, p people.Person, scope catalog.Scope, now time.Time) (bool, error) {

@@ -15,7 +15,10 @@ var (
 // NoPace lets everything pass.
 type NoPace struct{}
 
-func (NoPace) Take(context.Context, string) (time.Duration, error)   { return 0, nil }
+func (NoPace) Take(context.Context, string) (time.Duration, error) { return 0, nil }
+func (NoPace) TakeWithin(context.Context, string, ...bot.Limit) (time.Duration, error) {
+	return 0, nil
+}
 func (NoPace) Pause(context.Context, string, time.Duration) error    { return nil }
 func (NoPace) Paused(context.Context, string) (time.Duration, error) { return 0, nil }
 

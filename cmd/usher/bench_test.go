@@ -114,7 +114,7 @@ func seed(b testing.TB, database string, open int) {
 		{"state":"open","assignees":["p%s"],"opened":"2026-11-24T12:00:00Z"}]}`
 	for _, statement := range []string{
 		`INSERT INTO people SELECT 'p' || i, 'p' || i || '@acme.example', 'Person ' || i, '', '', true, '{}', 'person ' || i FROM generate_series(0, 999) i`,
-		`INSERT INTO accounts SELECT 'slack', 'T0ACME001', 'U' || lpad(i::text, 8, '0'), 'p' || i, 'p' || i || '@acme.example', now() + interval '1 day' FROM generate_series(0, 999) i`,
+		`INSERT INTO accounts SELECT 'slack', 'T0ACME001', 'U' || lpad(i::text, 8, '0'), 'p' || i, 'p' || i || '@acme.example', now() + interval '1 day', true FROM generate_series(0, 999) i`,
 		`INSERT INTO teams VALUES ('it', 'IT', '', '', 'none', '', false)`,
 		fmt.Sprintf(`INSERT INTO requests (key, type, title, team, requester, creator, assignee, pending, flow, run, version, chain_seq, chain_hash, created_at, updated_at)
 			SELECT 'key' || i, 'vpn', 'VPN', 'it', 'p0', 'p0', '', true, '%s', replace('%s', 'p%%s', 'p' || (1 + i %% 999))::json, 1, 1, 'h', now(), now() FROM generate_series(1, %d) i`, flow, run, open),

@@ -77,6 +77,7 @@ type Link struct {
 	Person  ID
 	Email   string    // the address by which the account was matched
 	Checked time.Time // when the platform last confirmed it
+	Latest  bool      // of the person's chat accounts it is the one that was used last
 }
 
 // Profile is what a platform says of an account.

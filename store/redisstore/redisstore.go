@@ -6,6 +6,7 @@
 //	draft:ID          a form in progress; as long as its owner says
 //	seen:DELIVERY     a delivery that was answered; as long as its owner says
 //	pace:CHANNEL      a channel's outgoing pace; until its burst is whole again
+//	taken:KEY         when places under a key were taken; as long as its longest limit
 //	pause:METHOD      a method that the platform asked us to leave alone; as long as it asked
 //	cache:KEY         a look-up; as long as its owner says
 //	once:NAME         a value for one taker; as long as its owner says
@@ -17,12 +18,14 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -231,7 +234,47 @@ func (s *Store) Take(ctx context.Context, channel string) (time.Duration, error)
 	wait, err := take.Run(ctx, s.client, []string{s.key("pace", hashed(channel))},
 		paceInterval.Microseconds(), paceBurst).Int64()
 	if err != nil {
-		return s.local.take(channel), nil
+		return s.local.take(channel, paceInterval, paceBurst), nil
+	}
+	return time.Duration(wait) * time.Microsecond, nil
+}
+
+// takeWithin keeps when places were taken, newest last, in microseconds. ARGV
+// are pairs of a number and the time within which there may be so many, the
+// longest last. It answers as take does.
+var takeWithin = redis.NewScript(`
+local t = redis.call('TIME')
+local now = t[1] * 1000000 + t[2]
+local longest = tonumber(ARGV[#ARGV])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - longest))
+local wait = 0
+for i = 1, #ARGV, 2 do
+  local times, within = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
+  local oldest = redis.call('ZREVRANGE', KEYS[1], times - 1, times - 1, 'WITHSCORES')[2]
+  if oldest then wait = math.max(wait, tonumber(oldest) + within - now) end
+end
+if wait > 0 then return wait end
+local at = string.format('%.0f', now)
+redis.call('ZADD', KEYS[1], at, at .. ':' .. redis.call('ZCARD', KEYS[1]))
+redis.call('PEXPIRE', KEYS[1], math.ceil(longest / 1000))
+return 0
+`)
+
+// TakeWithin takes a place within all limits. While Redis is away each replica
+// keeps the strictest of them by itself.
+func (s *Store) TakeWithin(ctx context.Context, key string, limits ...bot.Limit) (time.Duration, error) {
+	if len(limits) == 0 {
+		return 0, nil
+	}
+	limits = slices.SortedFunc(slices.Values(limits), func(a, b bot.Limit) int { return cmp.Compare(a.Within, b.Within) })
+	args := make([]any, 0, 2*len(limits))
+	for _, l := range limits {
+		args = append(args, l.Times, l.Within.Microseconds())
+	}
+	wait, err := takeWithin.Run(ctx, s.client, []string{s.key("taken", hashed(key))}, args...).Int64()
+	if err != nil {
+		slowest := limits[len(limits)-1]
+		return s.local.take(key, slowest.Within/time.Duration(slowest.Times), limits[0].Times), nil
 	}
 	return time.Duration(wait) * time.Microsecond, nil
 }
@@ -267,7 +310,7 @@ func newLocalPace() localPace {
 	return localPace{mu: &sync.Mutex{}, channels: map[string]*rate.Limiter{}, pauses: map[string]time.Time{}}
 }
 
-func (p localPace) take(channel string) time.Duration {
+func (p localPace) take(channel string, interval time.Duration, burst int) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	limiter, ok := p.channels[channel]
@@ -275,7 +318,7 @@ func (p localPace) take(channel string) time.Duration {
 		if len(p.channels) >= maxLocal {
 			clear(p.channels)
 		}
-		limiter = rate.NewLimiter(rate.Every(paceInterval), paceBurst)
+		limiter = rate.NewLimiter(rate.Every(interval), burst)
 		p.channels[channel] = limiter
 	}
 	place := limiter.Reserve()

@@ -321,6 +321,7 @@ type accountRow struct {
 	Person    string
 	Email     string
 	Checked   time.Time
+	Latest    bool
 }
 
 func (accountRow) TableName() string { return "accounts" }
@@ -328,7 +329,7 @@ func (accountRow) TableName() string { return "accounts" }
 func (r accountRow) link() people.Link {
 	return people.Link{
 		Account: people.Account{Platform: people.Platform(r.Platform), Workspace: r.Workspace, User: r.Account},
-		Person:  people.ID(r.Person), Email: r.Email, Checked: r.Checked.UTC(),
+		Person:  people.ID(r.Person), Email: r.Email, Checked: r.Checked.UTC(), Latest: r.Latest,
 	}
 }
 
@@ -344,8 +345,11 @@ func (r reader) Link(ctx context.Context, a people.Account) (people.Link, error)
 
 func (r reader) Links(ctx context.Context, person people.ID, platform people.Platform) ([]people.Link, error) {
 	var rows []accountRow
-	err := r.with(ctx).Where("person = ? AND platform = ?", string(person), string(platform)).
-		Order("checked DESC").Find(&rows).Error
+	db := r.with(ctx).Where("person = ?", string(person))
+	if platform != "" {
+		db = db.Where("platform = ?", string(platform))
+	}
+	err := db.Order("checked DESC").Find(&rows).Error
 	links := make([]people.Link, len(rows))
 	for i, row := range rows {
 		links[i] = row.link()
@@ -356,7 +360,7 @@ func (r reader) Links(ctx context.Context, person people.ID, platform people.Pla
 func (t *tx) SaveLink(ctx context.Context, l people.Link) error {
 	return t.upsert(ctx, accountRow{
 		Platform: string(l.Account.Platform), Workspace: l.Account.Workspace, Account: l.Account.User,
-		Person: string(l.Person), Email: l.Email, Checked: l.Checked,
+		Person: string(l.Person), Email: l.Email, Checked: l.Checked, Latest: l.Latest,
 	}, "save account")
 }
 

@@ -84,6 +84,25 @@ func RunState(t *testing.T, newState func(t *testing.T) State) {
 		}, 5*time.Second, 50*time.Millisecond, "a place comes free")
 	})
 
+	test("EachLimitHoldsInAnySpan", func(t *testing.T, s State) {
+		take := func(limits ...bot.Limit) time.Duration {
+			wait, err := s.TakeWithin(t.Context(), "C1", limits...)
+			require.NoError(t, err)
+			return wait
+		}
+		two, three := bot.Limit{Times: 2, Within: 200 * time.Millisecond}, bot.Limit{Times: 3, Within: time.Hour}
+		require.Zero(t, take(three, two))
+		require.Zero(t, take(three, two))
+		wait := take(three, two)
+		require.Positive(t, wait)
+		require.LessOrEqual(t, wait, two.Within)
+		require.Eventually(t, func() bool { return take(three, two) == 0 }, 5*time.Second, 20*time.Millisecond)
+		require.Greater(t, take(three, two), 59*time.Minute, "the longer limit is used up")
+		other, err := s.TakeWithin(t.Context(), "C2", two)
+		require.NoError(t, err)
+		require.Zero(t, other)
+	})
+
 	test("APauseHoldsForItsMethod", func(t *testing.T, s State) {
 		require.NoError(t, s.Pause(t.Context(), "chat.update", time.Minute))
 		left, err := s.Paused(t.Context(), "chat.update")

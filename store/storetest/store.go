@@ -26,6 +26,7 @@ import (
 type Store interface {
 	core.Store
 	bot.Ledger
+	bot.Places
 }
 
 // Jobs writes jobs into a table of their own in the store's transactions, so
@@ -439,9 +440,45 @@ func Run(t *testing.T, newStore func(t *testing.T) (Store, Jobs)) {
 		links, err := s.Links(t.Context(), "p1", people.Slack)
 		require.NoError(t, err)
 		require.Equal(t, []people.Link{newer, old}, links)
+		elsewhere := old
+		elsewhere.Account.Platform, elsewhere.Latest = people.Teams, true
+		within(t, s, func(ctx context.Context, tx core.Tx) { require.NoError(t, tx.SaveLink(ctx, elsewhere)) })
+		links, err = s.Links(t.Context(), "p1", people.Slack)
+		require.NoError(t, err)
+		require.Len(t, links, 2)
+		links, err = s.Links(t.Context(), "p1", "")
+		require.NoError(t, err)
+		require.Contains(t, links, elsewhere)
+		require.Len(t, links, 3)
 		within(t, s, func(ctx context.Context, tx core.Tx) { require.NoError(t, tx.DeleteLink(ctx, newer.Account)) })
 		_, err = s.Link(t.Context(), newer.Account)
 		require.ErrorIs(t, err, errs.NotFound)
+	})
+
+	test("APlaceIsReplaced", func(t *testing.T, s Store, _ Jobs) {
+		_, err := s.Place(t.Context(), people.Teams, "tenant", "u1")
+		require.ErrorIs(t, err, errs.NotFound)
+		p := bot.Place{
+			Platform: people.Teams, Workspace: "tenant", Subject: "u1", Member: "29:1", Conversation: "a:1",
+			Via: "19:1", Service: "https://one.example", Bot: "28:1", Closed: "blocked",
+		}
+		channel := bot.Place{Platform: people.Teams, Workspace: "tenant", Subject: "19:1", Conversation: "19:1"}
+		closed := channel
+		closed.Subject, closed.Closed = "19:2", "gone"
+		for _, place := range []bot.Place{p, channel, closed} {
+			require.NoError(t, s.SavePlace(t.Context(), place))
+		}
+		p.Closed, p.Service = "", "https://two.example"
+		require.NoError(t, s.SavePlace(t.Context(), p))
+		got, err := s.Place(t.Context(), people.Teams, "tenant", "u1")
+		require.NoError(t, err)
+		require.Equal(t, p, got)
+		channels, err := s.ChannelPlaces(t.Context(), people.Teams, "tenant", 10)
+		require.NoError(t, err)
+		require.Equal(t, []bot.Place{channel}, channels, "no account, and none that is closed")
+		channels, err = s.ChannelPlaces(t.Context(), people.Teams, "another", 10)
+		require.NoError(t, err)
+		require.Empty(t, channels)
 	})
 
 	test("APostingIsPlannedOnceAndDeliveredByOne", func(t *testing.T, s Store, jobs Jobs) {

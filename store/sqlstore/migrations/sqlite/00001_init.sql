@@ -69,6 +69,7 @@ CREATE TABLE accounts (
     person    text NOT NULL,
     email     text NOT NULL,
     checked   timestamp NOT NULL,
+    latest    boolean NOT NULL,
     PRIMARY KEY (platform, workspace, account)
 );
 CREATE INDEX accounts_person ON accounts (person, platform);
@@ -142,7 +143,22 @@ CREATE TABLE postings (
     UNIQUE (request, kind, step, person, platform, copy)
 );
 
+-- Where a platform lets usher talk: to an account, or (without a member) into a channel.
+CREATE TABLE places (
+    platform     text NOT NULL,
+    workspace    text NOT NULL,
+    subject      text NOT NULL,
+    member       text NOT NULL,
+    conversation text NOT NULL,
+    via          text NOT NULL,
+    service      text NOT NULL,
+    bot          text NOT NULL,
+    closed       text NOT NULL,
+    PRIMARY KEY (platform, workspace, subject)
+);
+
 -- +goose Down
+DROP TABLE places;
 DROP TABLE postings;
 DROP TABLE audit_events;
 DROP TABLE asked;
