@@ -1,12 +1,14 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/usher-access/usher/core/access"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/core/people"
@@ -104,3 +106,39 @@ func names(ids []people.ID, persons map[people.ID]people.Person) string {
 
 // At returns the moment as people read it where their time zone isn't known.
 func At(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") }
+
+// explainAccess turns the refusal of a grant's engine into a sentence.
+func explainAccess(ctx context.Context, r Reader, refusal *access.Refusal) error {
+	g := refusal.Grant
+	switch refusal.Why {
+	case access.NotHolder:
+		return errs.New(errs.Denied, "This access is somebody else's, so nothing was changed.")
+	case access.Over:
+		if g.StoppedBy == "" {
+			return errs.New(errs.Conflict, "This access ended at %s.", At(cmp.Or(g.Stopped, g.Ends)))
+		}
+		by, err := r.Person(ctx, g.StoppedBy)
+		if err != nil {
+			return err
+		}
+		return errs.New(errs.Conflict, "This access was already ended by %s at %s.", by.Name, At(g.Stopped))
+	case access.NotStarted:
+		return errs.New(errs.Conflict, "This access was not given yet, so it can't be extended.")
+	case access.NoEnd:
+		return errs.New(errs.Invalid, "This access has no end, so there is nothing to extend.")
+	case access.TooOften:
+		return errs.New(errs.Invalid, "This access can't be extended any more. Ask for it anew when it has ended.")
+	case access.TooLong:
+		return errs.New(errs.Invalid, "This access can't be extended by that much at once.")
+	case access.NoteMissing:
+		return errs.New(errs.Invalid, "Please say what was done.")
+	case access.ReasonNeeded:
+		return errs.New(errs.Invalid, "Please give a reason.")
+	case access.NoteTooLong:
+		return errs.New(errs.Invalid, "Please shorten this to %d characters.", flow.MaxText)
+	case access.StillTrying:
+		return errs.New(errs.Conflict, "usher is just doing this by itself, so nothing was changed.")
+	default:
+		return errs.New(errs.Conflict, "Somebody has looked after this already, so nothing was changed.")
+	}
+}

@@ -1,6 +1,10 @@
 package core
 
-import "time"
+import (
+	"time"
+
+	"github.com/usher-access/usher/core/access"
+)
 
 // Job is something to be done after a commit. It names things by ID and reads
 // them afresh, and may run twice.
@@ -29,3 +33,21 @@ type ExpireRequest struct {
 
 // Kind names the job.
 func (ExpireRequest) Kind() string { return "expire_request" }
+
+// TendGrant lets happen what is due to a grant by the given moment: its start,
+// warnings, its end.
+type TendGrant struct {
+	Grant access.ID `json:"grant"`
+	Due   time.Time `json:"due"`
+}
+
+// Kind names the job.
+func (TendGrant) Kind() string { return "tend_grant" }
+
+// Provision does the next action of giving a grant or of taking it back.
+type Provision struct {
+	Grant access.ID `json:"grant"`
+}
+
+// Kind names the job.
+func (Provision) Kind() string { return "provision" }

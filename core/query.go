@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/usher-access/usher/core/access"
 	"github.com/usher-access/usher/core/audit"
 	"github.com/usher-access/usher/core/catalog"
 	"github.com/usher-access/usher/core/errs"
@@ -70,6 +71,7 @@ func (s *Service) Active(ctx context.Context, id people.ID) error {
 // Case is a request with everything that a card about it shows.
 type Case struct {
 	Request
+	Grant  *access.Grant // what the request gave or is to extend; nil: nothing yet
 	Team   people.Team
 	People map[people.ID]people.Person // whom the request mentions
 }
@@ -147,11 +149,18 @@ func (s *Service) caseOf(ctx context.Context, r Request) (Case, error) {
 
 // cases reads what the cards of several requests show, all at once.
 func (s *Service) cases(ctx context.Context, requests []Request) ([]Case, error) {
+	grants, err := s.grantsOf(ctx, requests)
+	if err != nil {
+		return nil, err
+	}
 	teams := map[string]people.Team{}
 	var mentioned []people.ID
 	for _, r := range requests {
 		mentioned = append(mentioned, r.People()...)
-		if _, ok := teams[r.Team]; ok {
+		if g, ok := grants[r.GrantID()]; ok {
+			mentioned = append(mentioned, g.People()...)
+		}
+		if _, ok := teams[r.Team]; ok || r.Team == "" {
 			continue
 		}
 		team, err := s.store.Team(ctx, r.Team)
@@ -168,8 +177,22 @@ func (s *Service) cases(ctx context.Context, requests []Request) ([]Case, error)
 	cases := make([]Case, len(requests))
 	for i, r := range requests {
 		cases[i] = Case{Request: r, Team: teams[r.Team], People: persons}
+		if g, ok := grants[r.GrantID()]; ok && r.Access != nil {
+			cases[i].Grant = &g
+		}
 	}
 	return cases, nil
+}
+
+// grantsOf returns the grants that belong to the requests.
+func (s *Service) grantsOf(ctx context.Context, requests []Request) (map[access.ID]access.Grant, error) {
+	var ids []access.ID
+	for _, r := range requests {
+		if r.Access != nil {
+			ids = append(ids, r.GrantID())
+		}
+	}
+	return s.store.Grants(ctx, ids)
 }
 
 // Page is one page of a list, the newest first.

@@ -19,10 +19,11 @@ import (
 //
 // What a person may read comes back as *errs.Error; any other error is internal.
 type Service struct {
-	store Store
-	rules Rules
-	now   func() time.Time
-	newID func() string
+	store        Store
+	rules        Rules
+	now          func() time.Time
+	newID        func() string
+	provisioners map[flow.ActionKind]Provisioner
 }
 
 // Rules evaluates what policy writes in CEL. Its answers depend on its
@@ -36,8 +37,12 @@ type Rules interface {
 
 // NewService returns a Service. newID returns unguessable IDs.
 func NewService(store Store, rules Rules, now func() time.Time, newID func() string) *Service {
-	return &Service{store: store, rules: rules, now: now, newID: newID}
+	return &Service{store: store, rules: rules, now: now, newID: newID, provisioners: map[flow.ActionKind]Provisioner{}}
 }
+
+// Connect makes a provisioner do the actions of a kind. It is called before any
+// job runs; actions of a kind that nothing is connected for are given to people.
+func (s *Service) Connect(kind flow.ActionKind, p Provisioner) { s.provisioners[kind] = p }
 
 // Actor is who does something, and through which channel.
 type Actor struct {
@@ -112,7 +117,15 @@ func (s *Service) save(
 		for _, id := range c.People {
 			event.People = append(event.People, string(id))
 		}
-		events[i], r.Chain = r.Chain.Append(event)
+		events[i] = event
+	}
+	granted, err := s.conclude(ctx, tx, *r, changes, actor, now)
+	if err != nil {
+		return err
+	}
+	events = append(events, granted...)
+	for i, e := range events {
+		events[i], r.Chain = r.Chain.Append(e)
 	}
 	r.Updated = now
 	if err := tx.SaveRequest(ctx, r); err != nil {

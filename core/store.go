@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/usher-access/usher/core/access"
 	"github.com/usher-access/usher/core/audit"
 	"github.com/usher-access/usher/core/catalog"
 	"github.com/usher-access/usher/core/flow"
@@ -72,6 +73,19 @@ type Reader interface {
 	Awaiting(ctx context.Context, person people.ID, kinds []flow.Kind, p Place) ([]Request, error)
 	// TeamRequests returns a team's requests, the newest first.
 	TeamRequests(ctx context.Context, q TeamQuery, p Place) ([]Request, error)
+	// Requests returns those of the given requests that there are.
+	Requests(ctx context.Context, ids []RequestID) (map[RequestID]Request, error)
+
+	Grant(ctx context.Context, id access.ID) (access.Grant, error)
+	// Grants returns those of the given grants that there are.
+	Grants(ctx context.Context, ids []access.ID) (map[access.ID]access.Grant, error)
+	// GrantsOf returns a person's grants that are live, or that have ended, the
+	// newest first.
+	GrantsOf(ctx context.Context, holder people.ID, ended bool, p Place) ([]access.Grant, error)
+	// HoldersOf returns the live grants of a resource, the newest first.
+	HoldersOf(ctx context.Context, resource string, p Place) ([]access.Grant, error)
+	// LiveGrants returns all live grants of a person, the newest first.
+	LiveGrants(ctx context.Context, holder people.ID) ([]access.Grant, error)
 }
 
 // Tx writes. It is valid until the function that it was given to returns.
@@ -90,6 +104,18 @@ type Tx interface {
 	SaveRequest(ctx context.Context, r *Request) error
 	// SetAsked replaces who is waited for.
 	SetAsked(ctx context.Context, id RequestID, asked []Asked) error
+	// InsertGrant adds the grant of a request that this transaction has locked or
+	// inserted, as version 1. It returns errs.Conflict when there is one already.
+	InsertGrant(ctx context.Context, g *access.Grant) error
+	// LockGrant returns a grant with the end of its request's audit chain, and
+	// keeps everybody else from changing either, and the request, until the
+	// transaction ends.
+	LockGrant(ctx context.Context, id access.ID) (access.Grant, audit.Head, error)
+	// SaveGrant writes a locked grant and raises its version.
+	SaveGrant(ctx context.Context, g *access.Grant) error
+	// SaveChain writes the end of a locked request's audit chain, and raises the
+	// request's version.
+	SaveChain(ctx context.Context, id RequestID, chain audit.Head) error
 	// NextTurn counts the team's turns, from 0, without gaps or repeats among
 	// transactions that commit.
 	NextTurn(ctx context.Context, team string) (int64, error)

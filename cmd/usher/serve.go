@@ -148,6 +148,8 @@ func (s *server) setUp(ctx context.Context) error {
 	queue.Handle(s.queue, s.bot.Deliver)
 	queue.Handle(s.queue, s.bot.SendSignIn)
 	queue.Handle(s.queue, s.core.Expire)
+	queue.Handle(s.queue, s.core.TendGrant)
+	queue.Handle(s.queue, s.core.Provision)
 	return nil
 }
 

@@ -76,6 +76,22 @@ func (r reader) Request(ctx context.Context, id core.RequestID) (core.Request, e
 	return take(r.with(ctx).Where("id = ?", int64(id)))
 }
 
+func (r reader) Requests(ctx context.Context, ids []core.RequestID) (map[core.RequestID]core.Request, error) {
+	found := make(map[core.RequestID]core.Request, len(ids))
+	if len(ids) == 0 {
+		return found, nil
+	}
+	var rows []requestRow
+	if err := r.with(ctx).Where("id IN ?", ids).Find(&rows).Error; err != nil {
+		return nil, wrap(err, "read requests")
+	}
+	list, err := requests(rows)
+	for _, request := range list {
+		found[request.ID] = request
+	}
+	return found, err
+}
+
 func (r reader) RequestByKey(ctx context.Context, key string) (core.Request, error) {
 	return take(r.with(ctx).Where("key = ?", key))
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/usher-access/usher/bot"
 	"github.com/usher-access/usher/core"
+	"github.com/usher-access/usher/core/access"
 	"github.com/usher-access/usher/core/audit"
 	"github.com/usher-access/usher/core/catalog"
 	"github.com/usher-access/usher/core/errs"
@@ -74,6 +75,7 @@ func Run(t *testing.T, newStore func(t *testing.T) (Store, Jobs)) {
 		for _, err := range []error{
 			second(s.Person(ctx, "p")), second(s.PersonByEmail(ctx, "a@b.c")), second(s.Team(ctx, "it")), second(s.RequestType(ctx, "vpn")),
 			second(s.Request(ctx, 1)), second(s.RequestByKey(ctx, "k")), second(s.Link(ctx, people.Account{})), second(s.Posting(ctx, "x")),
+			second(s.Grant(ctx, 1)),
 		} {
 			require.ErrorIs(t, err, errs.NotFound)
 		}
@@ -481,6 +483,76 @@ func Run(t *testing.T, newStore func(t *testing.T) (Store, Jobs)) {
 		require.Empty(t, channels)
 	})
 
+	test("GrantsAreKeptWhole", func(t *testing.T, s Store, _ Jobs) {
+		r := request("k")
+		insert(t, s, &r)
+		g := grant(access.ID(r.ID), "p1", "github")
+		within(t, s, func(ctx context.Context, tx core.Tx) { require.NoError(t, tx.InsertGrant(ctx, &g)) })
+		require.EqualValues(t, 1, g.Version)
+		got, err := s.Grant(t.Context(), g.ID)
+		require.NoError(t, err)
+		require.Equal(t, g, got)
+		err = s.WithTx(t.Context(), func(ctx context.Context, tx core.Tx) error { return tx.InsertGrant(ctx, &g) })
+		require.ErrorIs(t, err, errs.Conflict, "a request gives one grant")
+
+		within(t, s, func(ctx context.Context, tx core.Tx) {
+			locked, chain, err := tx.LockGrant(ctx, g.ID)
+			require.NoError(t, err)
+			require.Equal(t, got, locked)
+			require.Equal(t, r.Chain, chain)
+			locked.State, locked.Ends = access.Ended, time.Time{}
+			require.NoError(t, tx.SaveGrant(ctx, &locked))
+			require.EqualValues(t, 2, locked.Version)
+			require.NoError(t, tx.SaveChain(ctx, r.ID, audit.Head{Seq: 4, Hash: "next"}))
+			got = locked
+		})
+		found, err := s.Grants(t.Context(), []access.ID{g.ID, 99})
+		require.NoError(t, err)
+		require.Equal(t, map[access.ID]access.Grant{g.ID: got}, found)
+		after, err := s.Request(t.Context(), r.ID)
+		require.NoError(t, err)
+		require.Equal(t, audit.Head{Seq: 4, Hash: "next"}, after.Chain)
+		require.Equal(t, r.Version+1, after.Version, "whoever read the request before can't save it any more")
+		err = s.WithTx(t.Context(), func(ctx context.Context, tx core.Tx) error { return tx.SaveGrant(ctx, &g) })
+		require.ErrorIs(t, err, errs.Conflict)
+	})
+
+	test("GrantsAreListedByHolderAndByResource", func(t *testing.T, s Store, _ Jobs) {
+		var all []core.Request
+		for i, of := range []struct{ holder, resource string }{{"p1", "github"}, {"p1", "erp"}, {"p2", "github"}, {"p1", "github"}} {
+			r := request(fmt.Sprint(i))
+			insert(t, s, &r)
+			all = append(all, r)
+			g := grant(access.ID(r.ID), people.ID(of.holder), of.resource)
+			if i == 3 {
+				g.State = access.Ended
+			}
+			within(t, s, func(ctx context.Context, tx core.Tx) { require.NoError(t, tx.InsertGrant(ctx, &g)) })
+		}
+		numbers := func(grants []access.Grant, err error) []int {
+			require.NoError(t, err)
+			out := []int{}
+			for _, g := range grants {
+				out = append(out, int(g.ID-access.ID(all[0].ID)))
+			}
+			return out
+		}
+		ctx := t.Context()
+		page := core.Place{Limit: 10}
+		require.Equal(t, []int{1, 0}, numbers(s.GrantsOf(ctx, "p1", false, page)))
+		require.Equal(t, []int{3}, numbers(s.GrantsOf(ctx, "p1", true, page)))
+		require.Equal(t, []int{1}, numbers(s.GrantsOf(ctx, "p1", false, core.Place{Limit: 1})))
+		require.Equal(t, []int{0}, numbers(s.GrantsOf(ctx, "p1", false, core.Place{Below: all[1].ID, Limit: 1})))
+		require.Equal(t, []int{2, 0}, numbers(s.HoldersOf(ctx, "github", page)), "who had it before is not among them")
+		require.Equal(t, []int{0}, numbers(s.HoldersOf(ctx, "github", core.Place{Below: all[2].ID, Limit: 5})))
+		require.Equal(t, []int{1, 0}, numbers(s.LiveGrants(ctx, "p1")))
+		require.Empty(t, numbers(s.LiveGrants(ctx, "p3")))
+		requests, err := s.Requests(ctx, []core.RequestID{all[0].ID, all[2].ID, 99})
+		require.NoError(t, err)
+		require.Len(t, requests, 2)
+		require.Equal(t, all[2], requests[all[2].ID])
+	})
+
 	test("APostingIsPlannedOnceAndDeliveredByOne", func(t *testing.T, s Store, jobs Jobs) {
 		p := bot.Posting{ID: "one", Request: 1, Kind: bot.PostingAsk, Step: "ok", Person: "p2", Platform: people.Slack}
 		again := p
@@ -577,5 +649,13 @@ func request(key string) core.Request {
 	return core.Request{
 		Key: key, Type: "vpn", Title: "VPN", Team: "it", Requester: "p1", Creator: "p1", Run: run,
 		Chain: audit.Head{Seq: 3, Hash: "h"}, Created: noon, Updated: noon,
+	}
+}
+
+func grant(id access.ID, holder people.ID, resource string) access.Grant {
+	return access.Grant{
+		ID: id, Holder: holder, Resource: resource, Level: "member", State: access.Active,
+		Started: noon, Duration: time.Hour, Ends: noon.Add(time.Hour), Warned: []time.Duration{time.Hour},
+		Give: []access.Work{{Key: "k", Action: flow.Action{Kind: flow.ActionWebhook, Params: map[string]string{"url": "https://x"}}, State: access.WorkDone}},
 	}
 }

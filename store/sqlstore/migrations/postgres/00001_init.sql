@@ -114,6 +114,23 @@ CREATE TABLE asked (
 );
 CREATE INDEX asked_person ON asked (person, request);
 
+-- A grant has its request's number. Its place among others has columns; the
+-- rest of it is in detail.
+CREATE TABLE grants (
+    id       bigint PRIMARY KEY,
+    holder   text NOT NULL,
+    resource text NOT NULL,
+    level    text NOT NULL,
+    state    text NOT NULL,
+    live     boolean NOT NULL,
+    ends     timestamptz, -- null: no end, or not started yet
+    detail   json NOT NULL,
+    version  bigint NOT NULL
+) WITH (fillfactor = 70);
+CREATE INDEX grants_holder ON grants (holder, id) WHERE live;
+CREATE INDEX grants_holder_ended ON grants (holder, id) WHERE NOT live;
+CREATE INDEX grants_resource ON grants (resource, id) WHERE live;
+
 CREATE TABLE audit_events (
     chain  text NOT NULL,
     seq    bigint NOT NULL,
@@ -159,5 +176,5 @@ CREATE TABLE places (
 );
 
 -- +goose Down
-DROP TABLE places, postings, audit_events, asked, requests, accounts, settings, audiences,
+DROP TABLE places, postings, audit_events, grants, asked, requests, accounts, settings, audiences,
     request_types, teams, memberships, people_groups, people;

@@ -113,6 +113,23 @@ CREATE TABLE asked (
 );
 CREATE INDEX asked_person ON asked (person, request);
 
+-- A grant has its request's number. Its place among others has columns; the
+-- rest of it is in detail.
+CREATE TABLE grants (
+    id       integer PRIMARY KEY,
+    holder   text NOT NULL,
+    resource text NOT NULL,
+    level    text NOT NULL,
+    state    text NOT NULL,
+    live     boolean NOT NULL,
+    ends     timestamp, -- null: no end, or not started yet
+    detail   text NOT NULL,
+    version  bigint NOT NULL
+);
+CREATE INDEX grants_holder ON grants (holder, id) WHERE live;
+CREATE INDEX grants_holder_ended ON grants (holder, id) WHERE NOT live;
+CREATE INDEX grants_resource ON grants (resource, id) WHERE live;
+
 CREATE TABLE audit_events (
     chain  text NOT NULL,
     seq    bigint NOT NULL,
@@ -161,6 +178,7 @@ CREATE TABLE places (
 DROP TABLE places;
 DROP TABLE postings;
 DROP TABLE audit_events;
+DROP TABLE grants;
 DROP TABLE asked;
 DROP TABLE requests;
 DROP TABLE accounts;

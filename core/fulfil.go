@@ -1,0 +1,263 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/usher-access/usher/core/access"
+	"github.com/usher-access/usher/core/errs"
+	"github.com/usher-access/usher/core/flow"
+	"github.com/usher-access/usher/core/people"
+)
+
+const (
+	// callTimeout is how long an outside call may take. What came of it is saved
+	// while its job may still run.
+	callTimeout = 6 * time.Second
+	saveTimeout = 3 * time.Second
+	// callLease is longer than a job may run: when it is over and nothing was
+	// saved, the process died.
+	callLease = 15 * time.Second
+)
+
+// WorkRef names an action of a grant.
+type WorkRef struct {
+	Grant access.ID
+	Key   string
+}
+
+// Provision works the job of the same name: it does the grant's next action with
+// one call, or gives it to people when nothing else can do it. That the call
+// begins is saved before, so that there is one at a time, and what came of it
+// after; when the process dies in between, the same call is made again.
+func (s *Service) Provision(ctx context.Context, job Provision) error {
+	order, err := s.beginCall(ctx, job)
+	if err == nil && order.Key != "" {
+		err = s.finishCall(ctx, job.Grant, order)
+	}
+	if err != nil {
+		return fmt.Errorf("provision %s: %w", RequestID(job.Grant), err)
+	}
+	return nil
+}
+
+// beginCall returns the order that is to be called now. It has no Key when
+// there is none, or not yet, or when people got it.
+func (s *Service) beginCall(ctx context.Context, job Provision) (Order, error) {
+	now := s.now()
+	var order Order
+	_, err := s.changeGrant(ctx, Actor{}, job.Grant, func(ctx context.Context, tx Tx, g *access.Grant) (access.Event, error) {
+		order = Order{}
+		w, from, ok := g.NextCall()
+		if !ok {
+			return nil, nil
+		}
+		if from.After(now) {
+			return nil, tx.Enqueue(ctx, job, JobOpts{RunAt: from})
+		}
+		r, err := tx.Request(ctx, RequestID(g.ID))
+		if err != nil {
+			return nil, err
+		}
+		if s.provisioners[w.Action.Kind] == nil {
+			to, err := hands(ctx, tx, r, w.Action)
+			return access.HandedOver{Key: w.Key, Why: whyByHand(w.Action), To: to}, err
+		}
+		order, err = grantOrder(ctx, tx, r, *g, w, now)
+		return access.CallBegun{Key: w.Key, Until: now.Add(callLease)}, err
+	})
+	return order, err
+}
+
+// finishCall calls and saves what came of it.
+func (s *Service) finishCall(ctx context.Context, id access.ID, order Order) error {
+	failure, err := s.call(ctx, order)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+	defer cancel()
+	_, err = s.changeGrant(ctx, Actor{}, id, func(ctx context.Context, tx Tx, _ *access.Grant) (access.Event, error) {
+		if failure == nil {
+			return access.CallDone{Key: order.Key}, nil
+		}
+		r, err := tx.Request(ctx, RequestID(id))
+		if err != nil {
+			return nil, err
+		}
+		to, err := hands(ctx, tx, r, order.Action)
+		return access.CallFailed{Key: order.Key, Problem: failure.Why, Final: failure.final, To: to}, err
+	})
+	return err
+}
+
+// failure is why a call did not do what it should.
+type failure struct {
+	Why   string
+	final bool // trying again is pointless
+}
+
+// call gives an order to the provisioner of its kind. The error is that usher
+// stops, which is no failure: the call is made again.
+func (s *Service) call(ctx context.Context, order Order) (*failure, error) {
+	calling, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	err := s.provisioners[order.Action.Kind].Provision(calling, order)
+	switch refused, final := errors.AsType[*Refused](err); {
+	case err == nil:
+		return nil, nil
+	case final:
+		return &failure{Why: refused.Why, final: true}, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	default:
+		return &failure{Why: err.Error()}, nil
+	}
+}
+
+func grantOrder(ctx context.Context, r Reader, request Request, g access.Grant, w access.Work, now time.Time) (Order, error) {
+	order, err := orderFor(ctx, r, request, w.Action)
+	order.Key, order.Resource, order.Level = w.Key, g.Resource, g.Level
+	switch {
+	case g.Stopping():
+		order.Verb = OrderRevoke
+	case g.Duration > 0:
+		order.Verb, order.Ends = OrderGrant, now.Add(g.Duration)
+	default:
+		order.Verb = OrderGrant
+	}
+	return order, err
+}
+
+// orderFor returns what an order says of a request.
+func orderFor(ctx context.Context, r Reader, request Request, a flow.Action) (Order, error) {
+	requester, err := r.Person(ctx, request.Requester)
+	if err != nil {
+		return Order{}, err
+	}
+	answers, err := written(ctx, r, request)
+	return Order{Action: a, Request: request.ID, Requester: requester, Answers: answers}, err
+}
+
+// written returns a request's answers as people read them, by question.
+func written(ctx context.Context, r Reader, request Request) (map[string]string, error) {
+	texts := map[string]string{}
+	for _, step := range request.Run.Flow.Steps {
+		answer, ok := request.Run.Answers[step.ID]
+		if !ok || step.Question == nil {
+			continue
+		}
+		texts[step.ID] = strings.Join(answer, ", ")
+		if step.Question.Type != flow.TypePerson || len(answer) == 0 {
+			continue
+		}
+		p, err := r.Person(ctx, people.ID(answer[0]))
+		if err := ignoreNotFound(err); err != nil {
+			return nil, err
+		}
+		texts[step.ID] = p.Email
+	}
+	return texts, nil
+}
+
+// hands returns who is to do an action that nothing else can do: the assignees
+// of a task, else the request assignee. It is never the one who gets the access,
+// unless policy names them.
+func hands(ctx context.Context, r Reader, request Request, a flow.Action) ([]people.ID, error) {
+	if a.Task != nil {
+		selectors := slices.Concat(a.Task.Assignees, a.Task.Fallback)
+		found, err := people.Resolve(ctx, r, selectors, people.Concerned{Requester: request.Requester, Assignee: request.Assignee})
+		if err != nil || len(found) > 0 {
+			ids := make([]people.ID, 0, len(found))
+			for _, p := range found {
+				ids = append(ids, p.ID)
+			}
+			return ids, err
+		}
+	}
+	if request.Assignee == "" || request.Assignee == request.Requester {
+		return nil, nil
+	}
+	return []people.ID{request.Assignee}, nil
+}
+
+func whyByHand(a flow.Action) string {
+	if a.Kind == flow.ActionTask {
+		return ""
+	}
+	return fmt.Sprintf("usher is not connected to what does %s", a.Kind)
+}
+
+// RetryGrant makes an action that failed be tried again. Those who may do it by
+// hand may ask for that; anybody else gets errs.Denied. It returns errs.Conflict
+// when the action is not waited for any more.
+func (s *Service) RetryGrant(ctx context.Context, actor Actor, ref WorkRef) (access.Grant, error) {
+	g, err := s.changeGrant(ctx, actor, ref.Grant, func(ctx context.Context, tx Tx, g *access.Grant) (access.Event, error) {
+		return access.Retried{Key: ref.Key, By: actor.Person}, mayFinish(ctx, tx, actor.Person, *g)
+	})
+	if err != nil {
+		return access.Grant{}, fmt.Errorf("retry an action for %s: %w", RequestID(ref.Grant), err)
+	}
+	return g, nil
+}
+
+// FinishGrantWork marks an action as done by hand. Those who were asked to do
+// it, the request assignee and members of the request's team may; anybody else
+// gets errs.Denied. It returns errs.Invalid when a note is missing, and
+// errs.Conflict when the action is not waited for any more.
+func (s *Service) FinishGrantWork(ctx context.Context, actor Actor, ref WorkRef, note string) (access.Grant, error) {
+	g, err := s.changeGrant(ctx, actor, ref.Grant, func(ctx context.Context, tx Tx, g *access.Grant) (access.Event, error) {
+		return access.DoneByHand{Key: ref.Key, By: actor.Person, Note: note}, mayFinish(ctx, tx, actor.Person, *g)
+	})
+	if err != nil {
+		return access.Grant{}, fmt.Errorf("finish an action for %s: %w", RequestID(ref.Grant), err)
+	}
+	return g, nil
+}
+
+// MayFinish returns nil if the person may do the grant's actions by hand now,
+// and otherwise the refusal that FinishGrantWork would return.
+func (s *Service) MayFinish(ctx context.Context, person people.ID, id access.ID) error {
+	g, err := s.store.Grant(ctx, id)
+	if err != nil {
+		return err
+	}
+	return mayFinish(ctx, s.store, person, g)
+}
+
+func mayFinish(ctx context.Context, r Reader, id people.ID, g access.Grant) error {
+	if _, err := activePerson(ctx, r, id); err != nil {
+		return err
+	}
+	if w, waits := g.Current(); waits && slices.Contains(w.Asked, id) {
+		return nil
+	}
+	if id == g.Holder {
+		return errs.New(errs.Denied, "It is your own access, so somebody else must look after this.")
+	}
+	request, err := r.Request(ctx, RequestID(g.ID))
+	if err != nil || id == request.Assignee {
+		return err
+	}
+	teams, err := r.TeamsOf(ctx, id)
+	if err != nil || slices.Contains(teams, request.Team) {
+		return err
+	}
+	return errs.New(errs.Denied, "This is not yours to look after, so nothing was changed.")
+}
+
+// mayOversee returns nil if the person looks after a grant: the request assignee.
+func mayOversee(ctx context.Context, r Reader, id people.ID, g access.Grant) error {
+	if _, err := activePerson(ctx, r, id); err != nil {
+		return err
+	}
+	request, err := r.Request(ctx, RequestID(g.ID))
+	if err != nil || id == request.Assignee {
+		return err
+	}
+	return errs.New(errs.Denied, "Only owners of the resource can take this access away, so nothing was changed.")
+}

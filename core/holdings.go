@@ -1,0 +1,32 @@
+package core
+
+import (
+	"context"
+
+	"github.com/usher-access/usher/core/access"
+	"github.com/usher-access/usher/core/people"
+)
+
+// GrantsOf returns a page of what the person has, will have, or had: the
+// requests whose grants are live, or have ended, the newest first.
+func (s *Service) GrantsOf(ctx context.Context, person people.ID, ended bool, p Place) (Page, error) {
+	found, err := s.store.GrantsOf(ctx, person, ended, p.andOne())
+	return s.grantPage(ctx, found, p, err)
+}
+
+// grantPage returns the requests that gave the grants.
+func (s *Service) grantPage(ctx context.Context, found []access.Grant, p Place, err error) (Page, error) {
+	if err != nil {
+		return Page{}, err
+	}
+	ids := make([]RequestID, len(found))
+	for i, g := range found {
+		ids[i] = RequestID(g.ID)
+	}
+	byID, err := s.store.Requests(ctx, ids)
+	requests := make([]Request, 0, len(ids))
+	for _, id := range ids {
+		requests = append(requests, byID[id])
+	}
+	return s.page(ctx, requests, p, err)
+}
