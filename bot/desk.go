@@ -9,7 +9,6 @@ import (
 	"github.com/usher-access/usher/bot/view"
 	"github.com/usher-access/usher/core"
 	"github.com/usher-access/usher/core/audit"
-	"github.com/usher-access/usher/core/catalog"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/core/people"
@@ -53,7 +52,7 @@ func (d Desk) Reader(ctx context.Context, id people.ID) (Reader, error) {
 
 // Catalogue returns what the person may ask for whose title contains the text,
 // by team and title, at most CatalogueMax.
-func (d Desk) Catalogue(ctx context.Context, id people.ID, text string) ([]catalog.Choice, error) {
+func (d Desk) Catalogue(ctx context.Context, id people.ID, text string) ([]core.Choice, error) {
 	return d.bot.core.Choices(ctx, id, shorten(text, maxWords), CatalogueMax)
 }
 

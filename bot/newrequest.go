@@ -74,7 +74,7 @@ func (b *Bot) pick(ctx context.Context, in Interaction, actor core.Actor, words 
 }
 
 // picker returns the form in which a person picks what to request.
-func picker(d Draft, choices []catalog.Choice, search bool, note string) view.Form {
+func picker(d Draft, choices []core.Choice, search bool, note string) view.Form {
 	field := view.ChoiceField{Search: search}
 	if !search {
 		field.Options = typeOptions(choices)
@@ -89,10 +89,10 @@ func picker(d Draft, choices []catalog.Choice, search bool, note string) view.Fo
 	return form
 }
 
-func typeOptions(choices []catalog.Choice) []view.Option {
+func typeOptions(choices []core.Choice) []view.Option {
 	options := make([]view.Option, len(choices))
 	for i, c := range choices {
-		options[i] = view.Option{Value: c.Name, Label: c.Title, Group: c.Team}
+		options[i] = view.Option{Value: c.Name, Label: c.Title, Group: c.Heading}
 	}
 	return options
 }

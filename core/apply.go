@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/usher-access/usher/core/audit"
+	"github.com/usher-access/usher/core/catalog"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/people"
 )
@@ -15,37 +15,35 @@ import (
 // policyChain is the audit chain of everything that policy changed.
 const policyChain = "policy"
 
-// Applied is what a policy changed, by kind.
-type Applied struct {
-	People, Groups, Teams, RequestTypes []string
-	Settings                            bool
-}
-
-// Count returns how many things changed.
-func (a Applied) Count() int {
-	n := len(a.People) + len(a.Groups) + len(a.Teams) + len(a.RequestTypes)
-	if a.Settings {
-		n++
-	}
-	return n
-}
-
-// Apply writes a policy: what is new or different, and nothing else. What the
-// policy doesn't mention stays. Applying the same policy again changes nothing.
-func (s *Service) Apply(ctx context.Context, actor Actor, p Policy) (Applied, error) {
+// Apply writes a policy: what is new or different, and nothing else, and returns
+// it. What the policy doesn't mention stays, unless it says otherwise. Applying
+// the same policy again changes nothing.
+func (s *Service) Apply(ctx context.Context, actor Actor, p Policy) ([]PolicyChange, error) {
 	now := s.now()
 	fresh := make(map[string]people.ID, len(p.People))
 	for _, person := range p.People {
 		fresh[people.NormalEmail(person.Email)] = people.ID(s.newID())
 	}
-	var applied Applied
+	var changes []PolicyChange
 	apply := func(ctx context.Context, tx Tx) error {
-		w := policyWriter{tx: tx, ids: map[string]people.ID{}, fresh: fresh}
-		if err := w.write(ctx, p); err != nil {
+		before, err := tx.Policy(ctx)
+		if err != nil {
 			return err
 		}
-		applied = w.applied
-		return s.record(ctx, tx, applied.events(actor, now)...)
+		changes = p.changesFrom(before)
+		w := policyWriter{tx: tx, ids: map[string]people.ID{}, fresh: fresh}
+		if err := w.write(ctx, p, changes); err != nil {
+			return err
+		}
+		events, err := revalidate(ctx, tx, changes)
+		if err != nil {
+			return err
+		}
+		events = append(applied(changes), events...)
+		for i := range events {
+			events[i].Chain, events[i].At, events[i].Actor, events[i].Via = policyChain, now, string(actor.Person), actor.Via
+		}
+		return s.record(ctx, tx, events...)
 	}
 	err := s.store.WithTx(ctx, apply)
 	if errors.Is(err, errs.Conflict) {
@@ -53,76 +51,104 @@ func (s *Service) Apply(ctx context.Context, actor Actor, p Policy) (Applied, er
 		err = s.store.WithTx(ctx, apply)
 	}
 	if err != nil {
-		return Applied{}, fmt.Errorf("apply policy: %w", err)
+		return nil, fmt.Errorf("apply policy: %w", err)
 	}
-	return applied, nil
+	return changes, nil
 }
 
-// events returns one event for each kind of thing that changed.
-func (a Applied) events(actor Actor, now time.Time) []audit.Event {
+// Plan returns what applying the policy would change.
+func (s *Service) Plan(ctx context.Context, p Policy) ([]PolicyChange, error) {
+	before, err := s.store.Policy(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("plan policy: %w", err)
+	}
+	return p.changesFrom(before), nil
+}
+
+// Policy returns all that policy says now.
+func (s *Service) Policy(ctx context.Context) (Policy, error) { return s.store.Policy(ctx) }
+
+// applied returns one event for each kind of thing that changed, and one for
+// each kind of which something went.
+func applied(changes []PolicyChange) []audit.Event {
 	var events []audit.Event
 	add := func(kind string, names []string) {
 		if len(names) > 0 {
-			events = append(events, audit.Event{
-				Chain: policyChain, At: now, Actor: string(actor.Person), Via: actor.Via,
-				Kind: kind + " changed", Note: strings.Join(names, ", "),
-			})
+			events = append(events, audit.Event{Kind: kind, Note: strings.Join(names, ", ")})
 		}
 	}
-	add("people", a.People)
-	add("groups", a.Groups)
-	add("teams", a.Teams)
-	add("request types", a.RequestTypes)
-	if a.Settings {
-		add("settings", []string{"settings"})
+	for _, kind := range policyKinds {
+		var changed, removed []string
+		for _, c := range changes {
+			switch {
+			case c.Kind != kind:
+			case c.After == nil:
+				removed = append(removed, c.Name)
+			default:
+				changed = append(changed, c.Name)
+			}
+		}
+		add(kind.Plural()+" changed", changed)
+		add(kind.Plural()+" removed", removed)
 	}
 	return events
 }
 
 // policyWriter writes a policy in one transaction.
 type policyWriter struct {
-	tx      Tx
-	fresh   map[string]people.ID // IDs for those who are new
-	ids     map[string]people.ID // by address, as found or given
-	applied Applied
+	tx    Tx
+	fresh map[string]people.ID // IDs for those who are new
+	ids   map[string]people.ID // by address, as found or given
 }
 
-func (w *policyWriter) write(ctx context.Context, p Policy) error {
+func (w *policyWriter) write(ctx context.Context, p Policy, changes []PolicyChange) error {
 	for _, person := range p.People {
 		if err := w.settle(ctx, person.Email); err != nil {
 			return err
 		}
 	}
-	for _, person := range p.People {
-		if err := w.person(ctx, person); err != nil {
-			return fmt.Errorf("person %s: %w", person.Email, err)
+	for _, c := range changes {
+		var err error
+		switch after := c.After.(type) {
+		case PolicyPerson:
+			err = w.person(ctx, after)
+		case PolicyGroup:
+			err = w.group(ctx, after)
+		case PolicyTeam:
+			err = w.team(ctx, after)
+		case catalog.Resource:
+			_, err = w.tx.SaveResource(ctx, after)
+		case catalog.Sequence:
+			_, err = w.tx.SaveSequence(ctx, after)
+		case catalog.Condition:
+			_, err = w.tx.SaveCondition(ctx, after)
+		case catalog.Conflict:
+			_, err = w.tx.SaveConflict(ctx, after)
+		case catalog.RequestType:
+			_, err = w.tx.SaveRequestType(ctx, after)
+		case Settings:
+			_, err = w.tx.SaveSettings(ctx, after)
+		default:
+			err = w.remove(ctx, c)
 		}
-	}
-	for _, g := range p.Groups {
-		if err := w.group(ctx, g); err != nil {
-			return fmt.Errorf("group %s: %w", g.Name, err)
-		}
-	}
-	for _, t := range p.Teams {
-		if err := w.team(ctx, t); err != nil {
-			return fmt.Errorf("team %s: %w", t.Name, err)
-		}
-	}
-	for _, t := range p.RequestTypes {
-		changed, err := w.tx.SaveRequestType(ctx, t)
 		if err != nil {
-			return fmt.Errorf("request type %s: %w", t.Name, err)
-		}
-		if changed {
-			w.applied.RequestTypes = append(w.applied.RequestTypes, t.Name)
+			return fmt.Errorf("%s %s: %w", c.Kind, c.Name, err)
 		}
 	}
-	if p.Settings == nil {
-		return nil
+	return nil
+}
+
+// remove removes what the policy doesn't have any more; a person becomes inactive.
+func (w *policyWriter) remove(ctx context.Context, c PolicyChange) error {
+	person, ok := c.Before.(PolicyPerson)
+	if !ok {
+		return w.tx.Remove(ctx, c.Kind, c.Name)
 	}
-	var err error
-	w.applied.Settings, err = w.tx.SaveSettings(ctx, *p.Settings)
-	return err
+	if err := w.settle(ctx, person.Email); err != nil {
+		return err
+	}
+	person.Active = false
+	return w.person(ctx, person)
 }
 
 // settle decides which ID a person of the policy has: the one it always had.
@@ -175,13 +201,10 @@ func (w *policyWriter) person(ctx context.Context, p PolicyPerson) error {
 		return err
 	}
 	email := people.NormalEmail(p.Email)
-	changed, err := w.tx.SavePerson(ctx, people.Person{
+	_, err = w.tx.SavePerson(ctx, people.Person{
 		ID: w.ids[email], Email: email, Name: p.Name, Title: p.Title,
 		Manager: manager, Active: p.Active, Attributes: p.Attributes,
 	})
-	if changed {
-		w.applied.People = append(w.applied.People, email)
-	}
 	return err
 }
 
@@ -194,10 +217,7 @@ func (w *policyWriter) group(ctx context.Context, g PolicyGroup) error {
 	if err != nil {
 		return err
 	}
-	changed, err := w.tx.SaveGroup(ctx, people.Group{Name: g.Name, Title: g.Title, Members: members, Owners: owners})
-	if changed {
-		w.applied.Groups = append(w.applied.Groups, g.Name)
-	}
+	_, err = w.tx.SaveGroup(ctx, people.Group{Name: g.Name, Title: g.Title, Members: members, Owners: owners})
 	return err
 }
 
@@ -227,9 +247,6 @@ func (w *policyWriter) team(ctx context.Context, t PolicyTeam) error {
 			return err
 		}
 	}
-	changed, err := w.tx.SaveTeam(ctx, team)
-	if changed {
-		w.applied.Teams = append(w.applied.Teams, t.Name)
-	}
+	_, err = w.tx.SaveTeam(ctx, team)
 	return err
 }

@@ -51,3 +51,11 @@ type Provision struct {
 
 // Kind names the job.
 func (Provision) Kind() string { return "provision" }
+
+// TellInvalid tells the owners of a condition's resource that it is invalid.
+type TellInvalid struct {
+	Condition string `json:"condition"`
+}
+
+// Kind names the job.
+func (TellInvalid) Kind() string { return "tell_invalid" }

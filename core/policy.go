@@ -11,8 +11,49 @@ type Policy struct {
 	People       []PolicyPerson
 	Groups       []PolicyGroup
 	Teams        []PolicyTeam
+	Resources    []catalog.Resource
+	Sequences    []catalog.Sequence
+	Conditions   []catalog.Condition
+	Conflicts    []catalog.Conflict
 	RequestTypes []catalog.RequestType
 	Settings     *Settings // nil: unchanged
+
+	// Prune makes what the policy doesn't have go: people become inactive, all
+	// else is removed. People and groups stay when the policy has none of them,
+	// because then they come from elsewhere.
+	Prune bool
+}
+
+// PolicyKind is a kind of thing in a policy, in people's words.
+type PolicyKind string
+
+const (
+	PersonKind      PolicyKind = "person"
+	GroupKind       PolicyKind = "group"
+	TeamKind        PolicyKind = "team"
+	ResourceKind    PolicyKind = "resource"
+	SequenceKind    PolicyKind = "sequence"
+	ConditionKind   PolicyKind = "condition"
+	ConflictKind    PolicyKind = "conflict"
+	RequestTypeKind PolicyKind = "request type"
+	SettingsKind    PolicyKind = "settings"
+)
+
+// policyKinds are all kinds, in the order in which things refer to each other.
+var policyKinds = []PolicyKind{
+	PersonKind, GroupKind, TeamKind, ResourceKind, SequenceKind, ConditionKind, ConflictKind, RequestTypeKind, SettingsKind,
+}
+
+// Plural returns what several of the kind are called.
+func (k PolicyKind) Plural() string {
+	switch k {
+	case PersonKind:
+		return "people"
+	case SettingsKind:
+		return string(k)
+	default:
+		return string(k) + "s"
+	}
 }
 
 // PolicyPerson is a person as policy writes one.

@@ -2,54 +2,16 @@ package core
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
 	"github.com/usher-access/usher/core/access"
 	"github.com/usher-access/usher/core/audit"
-	"github.com/usher-access/usher/core/catalog"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/core/people"
 )
-
-// Choices returns at most limit request types that the person may use now and
-// whose title contains the text, ignoring case, by team and title.
-func (s *Service) Choices(ctx context.Context, id people.ID, text string, limit int) ([]catalog.Choice, error) {
-	p, err := activePerson(ctx, s.store, id)
-	if err != nil {
-		return nil, err
-	}
-	facts, err := requesterFacts(ctx, s.store, p, s.now())
-	if err != nil {
-		return nil, err
-	}
-	teams, err := s.store.TeamsOf(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	found, err := s.store.Choices(ctx, ChoiceQuery{Groups: facts.Groups, Teams: teams, Text: text, Limit: limit})
-	if err != nil {
-		return nil, err
-	}
-	var choices []catalog.Choice
-	for _, c := range found {
-		if c.Rule == "" || s.ruleHolds(c.Rule, facts) {
-			choices = append(choices, c.Choice)
-		}
-	}
-	return choices, nil
-}
-
-// Usable returns a request type that the person may use now. It returns
-// errs.Denied for any other.
-func (s *Service) Usable(ctx context.Context, id people.ID, name string) (catalog.RequestType, error) {
-	p, err := activePerson(ctx, s.store, id)
-	if err != nil {
-		return catalog.RequestType{}, err
-	}
-	return s.usable(ctx, s.store, p, name, s.now())
-}
 
 // People returns at most limit active persons whose name or address contains
 // the text, by name.
@@ -164,6 +126,10 @@ func (s *Service) cases(ctx context.Context, requests []Request) ([]Case, error)
 			continue
 		}
 		team, err := s.store.Team(ctx, r.Team)
+		if errors.Is(err, errs.NotFound) {
+			// There never was one, or it is gone.
+			team, err = people.Team{Name: r.Team, Title: r.Team}, nil
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -55,8 +55,22 @@ type Reader interface {
 	Settings(ctx context.Context) (Settings, error)
 
 	RequestType(ctx context.Context, name string) (catalog.RequestType, error)
-	// Choices returns published request types by title; see ChoiceQuery.
+	Resource(ctx context.Context, name string) (catalog.Resource, error)
+	Sequence(ctx context.Context, name string) (catalog.Sequence, error)
+	Condition(ctx context.Context, name string) (catalog.Condition, error)
+	// ConditionsOf returns a resource's conditions in the order in which they are asked.
+	ConditionsOf(ctx context.Context, resource string) ([]catalog.Condition, error)
+	// Conditions returns all conditions, by name.
+	Conditions(ctx context.Context) ([]catalog.Condition, error)
+	// ConflictsOf returns the conflicts that have the level in them, by name.
+	ConflictsOf(ctx context.Context, level catalog.LevelRef) ([]catalog.Conflict, error)
+	// Choices returns what somebody may ask for: request types by team, then
+	// resources by kind, each by title. What the person has is not filled in.
 	Choices(ctx context.Context, q ChoiceQuery) ([]Choice, error)
+	// AudienceRules returns the rules that decide who may ask for something, each once.
+	AudienceRules(ctx context.Context) ([]string, error)
+	// Policy returns all that policy says, by name; people by address.
+	Policy(ctx context.Context) (Policy, error)
 
 	Link(ctx context.Context, account people.Account) (people.Link, error)
 	// Links returns a person's accounts on a platform, or on all for "", the last
@@ -68,6 +82,8 @@ type Reader interface {
 	// RequestsOf returns a person's requests that are pending, or that have
 	// ended, the newest first.
 	RequestsOf(ctx context.Context, requester people.ID, ended bool, p Place) ([]Request, error)
+	// OpenAsks returns the person's pending requests about resources, the newest first.
+	OpenAsks(ctx context.Context, requester people.ID) ([]Request, error)
 	// Awaiting returns the requests that wait for the person to act on a step of
 	// one of the kinds, the newest first; no kinds mean all.
 	Awaiting(ctx context.Context, person people.ID, kinds []flow.Kind, p Place) ([]Request, error)
@@ -135,7 +151,14 @@ type Tx interface {
 	SaveGroup(ctx context.Context, g people.Group) (bool, error)
 	SaveTeam(ctx context.Context, t people.Team) (bool, error)
 	SaveRequestType(ctx context.Context, t catalog.RequestType) (bool, error)
+	SaveResource(ctx context.Context, r catalog.Resource) (bool, error)
+	SaveSequence(ctx context.Context, s catalog.Sequence) (bool, error)
+	SaveCondition(ctx context.Context, c catalog.Condition) (bool, error)
+	SaveConflict(ctx context.Context, c catalog.Conflict) (bool, error)
 	SaveSettings(ctx context.Context, s Settings) (bool, error)
+	// Remove removes one thing of the policy, by its name. People can't be removed:
+	// requests mention them.
+	Remove(ctx context.Context, kind PolicyKind, name string) error
 
 	// Enqueue makes the job run once the transaction has committed.
 	Enqueue(ctx context.Context, job Job, opts JobOpts) error
@@ -160,22 +183,18 @@ type TeamQuery struct {
 type ChoiceQuery struct {
 	Groups []string // the person's
 	Teams  []string // the person's
-	Text   string   // the title contains it, ignoring case
+	Rules  []string // those of AudienceRules that hold for the person
+	Text   string   // the title or a label contains it, ignoring case
 	Limit  int
-}
-
-// Choice is a request type in the catalogue. When Rule is set, the person may
-// ask for it only if the rule holds too.
-type Choice struct {
-	catalog.Choice
-	Rule string
 }
 
 // Names are what policy may refer to because it is there already.
 type Names struct {
-	People map[string]people.ID // by address
-	Groups map[string]bool
-	Teams  map[string]bool
+	People    map[string]people.ID // by address
+	Groups    map[string]bool
+	Teams     map[string]bool
+	Sequences map[string]bool
+	Resources map[string][]string // their levels
 }
 
 // Settings hold for the whole organisation.

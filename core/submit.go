@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/usher-access/usher/core/catalog"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/core/people"
@@ -93,55 +92,6 @@ func (s *Service) file(
 		return Request{}, err
 	}
 	return r, tx.Enqueue(ctx, ExpireRequest{Request: r.ID}, JobOpts{RunAt: now.Add(settings.RequestExpiresAfter)})
-}
-
-// usable returns a published request type that the person may use.
-func (s *Service) usable(ctx context.Context, r Reader, p people.Person, name string, now time.Time) (catalog.RequestType, error) {
-	rt, err := r.RequestType(ctx, name)
-	if err != nil && !errors.Is(err, errs.NotFound) {
-		return rt, err
-	}
-	if err == nil && rt.Published {
-		allowed, err := s.inScope(ctx, r, p, rt.Requesters, now)
-		if err != nil || allowed {
-			return rt, err
-		}
-	}
-	return rt, errs.New(errs.Denied, "You can't request this (any more). Open a new form to see what you can request.")
-}
-
-func (s *Service) inScope(ctx context.Context, r Reader, p people.Person, scope catalog.Scope, now time.Time) (bool, error) {
-	if scope.Everyone {
-		return true, nil
-	}
-	facts, err := requesterFacts(ctx, r, p, now)
-	if err != nil {
-		return false, err
-	}
-	if intersects(facts.Groups, scope.Groups) {
-		return true, nil
-	}
-	if len(scope.Teams) > 0 {
-		teams, err := r.TeamsOf(ctx, p.ID)
-		if err != nil || intersects(teams, scope.Teams) {
-			return err == nil, err
-		}
-	}
-	return s.ruleHolds(scope.Rule, facts), nil
-}
-
-// ruleHolds reports whether a requesters' rule holds; one that can't be
-// evaluated admits nobody.
-func (s *Service) ruleHolds(rule string, facts flow.Facts) bool {
-	if rule == "" {
-		return false
-	}
-	holds, err := s.rules.Matches(rule, facts)
-	return err == nil && holds
-}
-
-func intersects(a, b []string) bool {
-	return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
 }
 
 // checkAnswers returns the answers to the questions in the form in which they

@@ -9,7 +9,6 @@ import (
 	"github.com/usher-access/usher/bot"
 	"github.com/usher-access/usher/bot/view"
 	"github.com/usher-access/usher/core"
-	"github.com/usher-access/usher/core/catalog"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/core/people"
@@ -49,7 +48,7 @@ type cataloguePage struct {
 
 type catalogueTeam struct {
 	Title   string
-	Choices []catalog.Choice
+	Choices []core.Choice
 }
 
 func (a *App) catalogue(w http.ResponseWriter, r *http.Request, v viewer) error {
@@ -62,8 +61,8 @@ func (a *App) catalogue(w http.ResponseWriter, r *http.Request, v viewer) error 
 		p.Cut = bot.CatalogueMax
 	}
 	for _, c := range choices {
-		if n := len(p.Teams); n == 0 || p.Teams[n-1].Title != c.Team {
-			p.Teams = append(p.Teams, catalogueTeam{Title: c.Team})
+		if n := len(p.Teams); n == 0 || p.Teams[n-1].Title != c.Heading {
+			p.Teams = append(p.Teams, catalogueTeam{Title: c.Heading})
 		}
 		last := &p.Teams[len(p.Teams)-1]
 		last.Choices = append(last.Choices, c)

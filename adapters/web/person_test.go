@@ -24,7 +24,6 @@ import (
 	"github.com/usher-access/usher/bot"
 	"github.com/usher-access/usher/bot/view"
 	"github.com/usher-access/usher/core"
-	"github.com/usher-access/usher/core/catalog"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/core/people"
@@ -51,9 +50,9 @@ func (d *desk) Reader(context.Context, people.ID) (bot.Reader, error) {
 	return bot.Reader{Name: "Ana <b>Ruiz</b>", Teams: []people.Team{{Name: "it", Title: "IT"}}}, nil
 }
 
-func (d *desk) Catalogue(_ context.Context, _ people.ID, text string) ([]catalog.Choice, error) {
-	all := []catalog.Choice{{Name: "new-laptop", Title: "New laptop", Team: "IT"}, {Name: "mug", Title: "<i>Mug</i>", Team: "IT"}}
-	return slices.DeleteFunc(all, func(c catalog.Choice) bool {
+func (d *desk) Catalogue(_ context.Context, _ people.ID, text string) ([]core.Choice, error) {
+	all := []core.Choice{{Name: "new-laptop", Title: "New laptop", Heading: "IT"}, {Name: "mug", Title: "<i>Mug</i>", Heading: "IT"}}
+	return slices.DeleteFunc(all, func(c core.Choice) bool {
 		return !strings.Contains(strings.ToLower(c.Title), strings.ToLower(text))
 	}), nil
 }

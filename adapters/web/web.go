@@ -21,7 +21,6 @@ import (
 
 	"github.com/usher-access/usher/bot"
 	"github.com/usher-access/usher/core"
-	"github.com/usher-access/usher/core/catalog"
 	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/core/people"
 )
@@ -32,7 +31,7 @@ var files embed.FS
 // Desk is what people read. It is bot.Desk.
 type Desk interface {
 	Reader(ctx context.Context, id people.ID) (bot.Reader, error)
-	Catalogue(ctx context.Context, id people.ID, text string) ([]catalog.Choice, error)
+	Catalogue(ctx context.Context, id people.ID, text string) ([]core.Choice, error)
 	Requests(ctx context.Context, id people.ID, ended bool, below core.RequestID) (bot.Listing, error)
 	Waiting(ctx context.Context, id people.ID, below core.RequestID, kinds ...flow.Kind) (bot.Listing, error)
 	Team(ctx context.Context, id people.ID, q core.TeamQuery, below core.RequestID) (bot.Listing, error)

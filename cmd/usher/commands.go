@@ -36,48 +36,40 @@ Example:
 // Run applies a policy.
 func (a *applyCommand) Run(ctx context.Context, c *Config, s streams) error {
 	return withParts(ctx, c, s, !a.NoMigrate, func(p *parts) error {
-		applied, err := apply(ctx, p, a.From, viaCommand)
+		changes, err := apply(ctx, p, a.From, viaCommand)
 		if err != nil {
 			return err
 		}
-		report(s.out, applied)
+		report(s.out, changes)
 		return nil
 	})
 }
 
 // apply reads a policy folder and applies it.
-func apply(ctx context.Context, p *parts, dir, via string) (core.Applied, error) {
+func apply(ctx context.Context, p *parts, dir, via string) ([]core.PolicyChange, error) {
 	known, err := p.store.Names(ctx)
 	if err != nil {
-		return core.Applied{}, err
+		return nil, err
 	}
 	policy, err := policyfile.Load(dir, known, p.rules)
 	if mistakes, ok := errors.AsType[policyfile.Mistakes](err); ok {
-		return core.Applied{}, fmt.Errorf("the policy in %s can't be applied\n%w", dir, mistakes)
+		return nil, fmt.Errorf("the policy in %s can't be applied\n%w", dir, mistakes)
 	}
 	if err != nil {
-		return core.Applied{}, err
+		return nil, err
 	}
 	return p.core.Apply(ctx, core.Actor{Via: via}, policy)
 }
 
-func report(w io.Writer, a core.Applied) {
-	if a.Count() == 0 {
+func report(w io.Writer, changes []core.PolicyChange) {
+	if len(changes) == 0 {
 		fmt.Fprintln(w, "Nothing to change: everything is as the policy says.")
 		return
 	}
-	for _, part := range []struct {
-		kind  string
-		names []string
-	}{{"people", a.People}, {"groups", a.Groups}, {"teams", a.Teams}, {"request types", a.RequestTypes}} {
-		if len(part.names) > 0 {
-			fmt.Fprintf(w, "%s: %s\n", part.kind, strings.Join(part.names, ", "))
-		}
+	for _, c := range changes {
+		fmt.Fprintf(w, "%s %s\n", c.Kind, c.Name)
 	}
-	if a.Settings {
-		fmt.Fprintln(w, "settings")
-	}
-	fmt.Fprintf(w, "Applied: %d new or changed.\n", a.Count())
+	fmt.Fprintf(w, "Applied: %d new or changed.\n", len(changes))
 }
 
 type migrateCommand struct{}

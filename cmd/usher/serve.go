@@ -134,7 +134,7 @@ func (s *server) setUp(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.log.Info("policy applied", "folder", s.config.Policy, "changed", applied.Count())
+		s.log.Info("policy applied", "folder", s.config.Policy, "changed", len(applied))
 	}
 	var err error
 	if s.state, err = redisstore.Open(s.config.RedisURL, redisstore.Options{}); err != nil {

@@ -2,6 +2,7 @@
 package catalog
 
 import (
+	"slices"
 	"time"
 
 	"github.com/usher-access/usher/core/flow"
@@ -29,13 +30,6 @@ type Scope struct {
 	Rule     string   `json:"rule,omitempty"` // CEL over the requester
 }
 
-// Choice is what a person may pick in the catalogue.
-type Choice struct {
-	Name  string // of the request type
-	Title string
-	Team  string // the team's title, by which choices are grouped
-}
-
 // Resource is what can be asked for: an app, a group, a bundle of entitlements,
 // a role. Its name is its identity; its title may change at any time.
 type Resource struct {
@@ -50,6 +44,16 @@ type Resource struct {
 	Levels      []Level     // from the lowest to the highest; at least one
 }
 
+// Level returns the level with this name and its place; the place is -1 when
+// there is none.
+func (r Resource) Level(name string) (Level, int) {
+	i := slices.IndexFunc(r.Levels, func(l Level) bool { return l.Name == name })
+	if i < 0 {
+		return Level{}, i
+	}
+	return r.Levels[i], i
+}
+
 // MaxOwners is how many owners a resource may have.
 const MaxOwners = 5
 
@@ -62,6 +66,20 @@ const (
 	KindBundle ResourceKind = "bundle"
 	KindRole   ResourceKind = "role"
 )
+
+// Plural returns the heading under which resources of the kind are listed.
+func (k ResourceKind) Plural() string {
+	switch k {
+	case KindApp:
+		return "Apps"
+	case KindGroup:
+		return "Groups"
+	case KindBundle:
+		return "Bundles"
+	default:
+		return "Roles"
+	}
+}
 
 // OnBehalfOf says for whom somebody may ask but for themselves.
 type OnBehalfOf string

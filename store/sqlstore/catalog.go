@@ -1,10 +1,11 @@
 package sqlstore
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"reflect"
+	"fmt"
 	"strings"
 
 	"gorm.io/gorm"
@@ -12,6 +13,8 @@ import (
 	"github.com/usher-access/usher/core"
 	"github.com/usher-access/usher/core/catalog"
 	"github.com/usher-access/usher/core/errs"
+	"github.com/usher-access/usher/core/flow"
+	"github.com/usher-access/usher/core/people"
 )
 
 type requestTypeRow struct {
@@ -19,141 +22,269 @@ type requestTypeRow struct {
 	Title       string
 	Description string
 	Team        string
-	Everyone    bool
-	Rule        string
+	Requesters  catalog.Scope `gorm:"serializer:json"`
 	Published   bool
 	ByHand      bool
-	Flow        string
+	Flow        flow.Flow `gorm:"serializer:json"`
 	Revision    string
 	Search      string
 }
 
 func (requestTypeRow) TableName() string { return "request_types" }
 
-type audienceRow struct {
-	RequestType string `gorm:"primaryKey"`
-	Kind        string `gorm:"primaryKey"`
-	Name        string `gorm:"primaryKey"`
-}
-
-func (audienceRow) TableName() string { return "audiences" }
-
-func toRequestTypeRow(t catalog.RequestType) (requestTypeRow, error) {
-	steps, err := json.Marshal(t.Flow)
+func toRequestTypeRow(t catalog.RequestType) requestTypeRow {
 	return requestTypeRow{
-		Name: t.Name, Title: t.Title, Description: t.Description, Team: t.Team,
-		Everyone: t.Requesters.Everyone, Rule: t.Requesters.Rule, Published: t.Published, ByHand: t.ByHand,
-		Flow: string(steps), Revision: t.Revision, Search: strings.ToLower(t.Title),
-	}, wrap(err, "write flow")
+		Name: t.Name, Title: t.Title, Description: t.Description, Team: t.Team, Requesters: t.Requesters,
+		Published: t.Published, ByHand: t.ByHand, Flow: t.Flow, Revision: t.Revision, Search: strings.ToLower(t.Title),
+	}
 }
 
-func (r requestTypeRow) requestType(audience []audienceRow) (catalog.RequestType, error) {
-	t := catalog.RequestType{
-		Name: r.Name, Title: r.Title, Description: r.Description, Team: r.Team,
-		Requesters: catalog.Scope{Everyone: r.Everyone, Rule: r.Rule},
-		Published:  r.Published, ByHand: r.ByHand, Revision: r.Revision,
+func (r requestTypeRow) thing() catalog.RequestType {
+	return catalog.RequestType{
+		Name: r.Name, Title: r.Title, Description: r.Description, Team: r.Team, Requesters: r.Requesters,
+		Published: r.Published, ByHand: r.ByHand, Flow: r.Flow, Revision: r.Revision,
 	}
-	for _, a := range audience {
-		switch a.Kind {
-		case groupMember:
-			t.Requesters.Groups = append(t.Requesters.Groups, a.Name)
-		case teamMember:
-			t.Requesters.Teams = append(t.Requesters.Teams, a.Name)
-		}
+}
+
+type resourceRow struct {
+	Name        string `gorm:"primaryKey"`
+	Title       string
+	Kind        string
+	Description string
+	Owners      []people.Selector `gorm:"serializer:json"`
+	OnBehalfOf  string
+	Labels      []string            `gorm:"serializer:json"`
+	BreakGlass  *catalog.BreakGlass `gorm:"serializer:json"`
+	Levels      []catalog.Level     `gorm:"serializer:json"`
+	Search      string
+}
+
+func (resourceRow) TableName() string { return "resources" }
+
+func toResourceRow(r catalog.Resource) resourceRow {
+	return resourceRow{
+		Name: r.Name, Title: r.Title, Kind: string(r.Kind), Description: r.Description, Owners: r.Owners,
+		OnBehalfOf: string(r.OnBehalfOf), Labels: r.Labels, BreakGlass: r.BreakGlass, Levels: r.Levels,
+		Search: strings.ToLower(strings.Join(append([]string{r.Title}, r.Labels...), "\n")),
 	}
-	err := json.Unmarshal([]byte(r.Flow), &t.Flow)
-	return t, wrap(err, "read flow of "+r.Name)
+}
+
+func (r resourceRow) thing() catalog.Resource {
+	return catalog.Resource{
+		Name: r.Name, Title: r.Title, Kind: catalog.ResourceKind(r.Kind), Description: r.Description, Owners: r.Owners,
+		OnBehalfOf: catalog.OnBehalfOf(r.OnBehalfOf), Labels: r.Labels, BreakGlass: r.BreakGlass, Levels: r.Levels,
+	}
+}
+
+type sequenceRow struct {
+	Name     string `gorm:"primaryKey"`
+	Title    string
+	Flow     flow.Flow `gorm:"serializer:json"`
+	Revision string
+}
+
+func (sequenceRow) TableName() string { return "sequences" }
+
+func (r sequenceRow) thing() catalog.Sequence { return catalog.Sequence(r) }
+
+type conditionRow struct {
+	Name           string `gorm:"primaryKey"`
+	Resource       string
+	Priority       int
+	Requesters     catalog.Scope    `gorm:"serializer:json"`
+	Levels         []string         `gorm:"serializer:json"`
+	Duration       catalog.Duration `gorm:"serializer:json"`
+	Extensions     int
+	ScheduledStart bool
+	Sequence       string
+	Enabled        bool
+	Invalid        string
+}
+
+func (conditionRow) TableName() string { return "conditions" }
+
+func (r conditionRow) thing() catalog.Condition { return catalog.Condition(r) }
+
+type conflictRow struct {
+	Name     string             `gorm:"primaryKey"`
+	Levels   []catalog.LevelRef `gorm:"serializer:json"`
+	Rule     string
+	Sequence string
+}
+
+func (conflictRow) TableName() string { return "conflicts" }
+
+func (r conflictRow) thing() catalog.Conflict {
+	return catalog.Conflict{Name: r.Name, Levels: r.Levels, Then: catalog.ConflictRule(r.Rule), Sequence: r.Sequence}
+}
+
+type conflictLevelRow struct {
+	Conflict string `gorm:"primaryKey"`
+	Resource string `gorm:"primaryKey"`
+	Level    string `gorm:"primaryKey"`
+}
+
+func (conflictLevelRow) TableName() string { return "conflict_levels" }
+
+// row is how a T is kept.
+type row[T any] interface{ thing() T }
+
+// one reads the thing with this name.
+func one[R row[T], T any](ctx context.Context, r reader, name, what string) (T, error) {
+	var found R
+	err := r.with(ctx).Where("name = ?", name).Take(&found).Error
+	return found.thing(), missing(err, what)
+}
+
+// all reads the things that a query finds.
+func all[R row[T], T any](q *gorm.DB, what string) ([]T, error) {
+	var rows []R
+	if err := q.Find(&rows).Error; err != nil {
+		return nil, wrap(err, "read "+what)
+	}
+	things := make([]T, len(rows))
+	for i, r := range rows {
+		things[i] = r.thing()
+	}
+	return things, nil
 }
 
 func (r reader) RequestType(ctx context.Context, name string) (catalog.RequestType, error) {
-	var row requestTypeRow
-	if err := missing(r.with(ctx).Where("name = ?", name).Take(&row).Error, "request type"); err != nil {
-		return catalog.RequestType{}, err
-	}
-	audience, err := r.audience(ctx, name)
-	if err != nil {
-		return catalog.RequestType{}, err
-	}
-	return row.requestType(audience)
+	return one[requestTypeRow](ctx, r, name, "request type")
 }
 
-func (r reader) audience(ctx context.Context, name string) ([]audienceRow, error) {
-	var rows []audienceRow
-	err := r.with(ctx).Where("request_type = ?", name).Order("kind, name").Find(&rows).Error
-	return rows, wrap(err, "read audience")
+func (r reader) Resource(ctx context.Context, name string) (catalog.Resource, error) {
+	return one[resourceRow](ctx, r, name, "resource")
 }
 
-// choices selects what somebody in these groups and teams may ask for. Where
-// only a rule could let the person in, the rule comes along.
-const choices = `
-SELECT t.name, t.title, m.title AS team, CASE WHEN t.everyone OR member.name IS NOT NULL THEN '' ELSE t.rule END AS rule
-FROM request_types t
-JOIN teams m ON m.name = t.team
-LEFT JOIN (
-	SELECT DISTINCT request_type AS name FROM audiences
-	WHERE kind = 'group' AND name IN @groups OR kind = 'team' AND name IN @teams
-) member ON member.name = t.name
-WHERE t.published AND t.search LIKE @text ESCAPE '\'
-	AND (t.everyone OR member.name IS NOT NULL OR t.rule <> '')
-ORDER BY m.title, t.title, t.name
-LIMIT @limit`
-
-func (r reader) Choices(ctx context.Context, q core.ChoiceQuery) ([]core.Choice, error) {
-	var rows []struct{ Name, Title, Team, Rule string }
-	err := r.with(ctx).Raw(choices, map[string]any{
-		"groups": q.Groups, "teams": q.Teams, "text": contains(q.Text), "limit": q.Limit,
-	}).Scan(&rows).Error
-	found := make([]core.Choice, len(rows))
-	for i, row := range rows {
-		found[i] = core.Choice{
-			Choice: catalog.Choice{Name: row.Name, Title: row.Title, Team: row.Team}, Rule: row.Rule,
-		}
-	}
-	return found, wrap(err, "read the catalogue")
+func (r reader) Sequence(ctx context.Context, name string) (catalog.Sequence, error) {
+	return one[sequenceRow](ctx, r, name, "sequence")
 }
 
-func (t *tx) SaveRequestType(ctx context.Context, rt catalog.RequestType) (bool, error) {
-	before, err := t.RequestType(ctx, rt.Name)
+func (r reader) Condition(ctx context.Context, name string) (catalog.Condition, error) {
+	return one[conditionRow](ctx, r, name, "condition")
+}
+
+func (r reader) ConditionsOf(ctx context.Context, resource string) ([]catalog.Condition, error) {
+	return all[conditionRow](r.with(ctx).Where("resource = ?", resource).Order("priority, name"), "conditions")
+}
+
+func (r reader) Conditions(ctx context.Context) ([]catalog.Condition, error) {
+	return all[conditionRow](r.with(ctx).Order("name"), "conditions")
+}
+
+func (r reader) ConflictsOf(ctx context.Context, l catalog.LevelRef) ([]catalog.Conflict, error) {
+	return all[conflictRow](r.with(ctx).Joins("JOIN conflict_levels l ON l.conflict = conflicts.name").
+		Where("l.resource = ? AND l.level = ?", l.Resource, l.Level).Order("conflicts.name"), "conflicts")
+}
+
+// saveThing writes a row that is not there, or not the same, by its name, and
+// reports which it was.
+func saveThing[R row[T], T any](ctx context.Context, t *tx, name, what string, is R) (bool, error) {
+	before, err := one[R](ctx, t.reader, name, what)
 	if err != nil && !isNotFound(err) {
 		return false, err
 	}
-	if err == nil && same(before, rt) {
+	if err == nil && same(before, is.thing()) {
 		return false, nil
 	}
-	row, err := toRequestTypeRow(rt)
-	if err != nil {
-		return false, err
-	}
-	if err := t.upsert(ctx, row, "save request type"); err != nil {
-		return false, err
-	}
-	if err := t.with(ctx).Where("request_type = ?", rt.Name).Delete(&audienceRow{}).Error; err != nil {
-		return false, wrap(err, "save audience")
-	}
-	var audience []audienceRow
-	for _, g := range rt.Requesters.Groups {
-		audience = append(audience, audienceRow{RequestType: rt.Name, Kind: groupMember, Name: g})
-	}
-	for _, team := range rt.Requesters.Teams {
-		audience = append(audience, audienceRow{RequestType: rt.Name, Kind: teamMember, Name: team})
-	}
-	if len(audience) == 0 {
-		return true, nil
-	}
-	return true, wrap(t.with(ctx).Create(&audience).Error, "save audience")
+	return true, t.upsert(ctx, is, "save "+what)
 }
 
-// same compares two request types as they are written.
-func same(a, b catalog.RequestType) bool {
-	written := func(t catalog.RequestType) any {
-		var v any
-		text, err := json.Marshal(t)
-		if err != nil || json.Unmarshal(text, &v) != nil {
-			return nil
-		}
-		return v
+// same compares two things as they are written.
+func same[T any](a, b T) bool {
+	left, errA := json.Marshal(a)
+	right, errB := json.Marshal(b)
+	return errA == nil && errB == nil && bytes.Equal(left, right)
+}
+
+func (t *tx) SaveRequestType(ctx context.Context, rt catalog.RequestType) (bool, error) {
+	changed, err := saveThing(ctx, t, rt.Name, "request type", toRequestTypeRow(rt))
+	if err != nil || !changed {
+		return false, err
 	}
-	return reflect.DeepEqual(written(a), written(b))
+	var scopes []catalog.Scope
+	if rt.Published {
+		scopes = []catalog.Scope{rt.Requesters}
+	}
+	return true, t.setAudience(ctx, core.ChoiceType, rt.Name, scopes)
+}
+
+func (t *tx) SaveResource(ctx context.Context, r catalog.Resource) (bool, error) {
+	changed, err := saveThing(ctx, t, r.Name, "resource", toResourceRow(r))
+	if err != nil || !changed {
+		return false, err
+	}
+	return true, t.resourceAudience(ctx, r.Name)
+}
+
+func (t *tx) SaveSequence(ctx context.Context, s catalog.Sequence) (bool, error) {
+	return saveThing(ctx, t, s.Name, "sequence", sequenceRow(s))
+}
+
+func (t *tx) SaveCondition(ctx context.Context, c catalog.Condition) (bool, error) {
+	before, err := t.Condition(ctx, c.Name)
+	if err != nil && !isNotFound(err) {
+		return false, err
+	}
+	changed, err := saveThing(ctx, t, c.Name, "condition", conditionRow(c))
+	if err != nil || !changed {
+		return false, err
+	}
+	if before.Resource != "" && before.Resource != c.Resource {
+		if err := t.resourceAudience(ctx, before.Resource); err != nil {
+			return false, err
+		}
+	}
+	return true, t.resourceAudience(ctx, c.Resource)
+}
+
+func (t *tx) SaveConflict(ctx context.Context, c catalog.Conflict) (bool, error) {
+	is := conflictRow{Name: c.Name, Levels: c.Levels, Rule: string(c.Then), Sequence: c.Sequence}
+	changed, err := saveThing(ctx, t, c.Name, "conflict", is)
+	if err != nil || !changed {
+		return false, err
+	}
+	if err := t.deleteConflictLevels(ctx, c.Name); err != nil {
+		return false, err
+	}
+	levels := make([]conflictLevelRow, len(c.Levels))
+	for i, l := range c.Levels {
+		levels[i] = conflictLevelRow{Conflict: c.Name, Resource: l.Resource, Level: l.Level}
+	}
+	return true, wrap(t.with(ctx).Create(&levels).Error, "save conflict")
+}
+
+func (t *tx) deleteConflictLevels(ctx context.Context, conflict string) error {
+	return wrap(t.with(ctx).Where("conflict = ?", conflict).Delete(&conflictLevelRow{}).Error, "save conflict")
+}
+
+func (t *tx) Remove(ctx context.Context, kind core.PolicyKind, name string) error {
+	remove := func(row any) error {
+		return wrap(t.with(ctx).Where("name = ?", name).Delete(row).Error, "remove "+string(kind))
+	}
+	switch kind {
+	case core.GroupKind:
+		return errors.Join(t.deleteMembers(ctx, groupMember, name), t.deleteMembers(ctx, groupOwner, name), remove(&groupRow{}))
+	case core.TeamKind:
+		return errors.Join(t.deleteMembers(ctx, teamMember, name), remove(&teamRow{}))
+	case core.ResourceKind:
+		return errors.Join(remove(&resourceRow{}), t.setAudience(ctx, core.ChoiceResource, name, nil))
+	case core.SequenceKind:
+		return remove(&sequenceRow{})
+	case core.ConditionKind:
+		before, err := t.Condition(ctx, name)
+		if err != nil {
+			return err
+		}
+		return errors.Join(remove(&conditionRow{}), t.resourceAudience(ctx, before.Resource))
+	case core.ConflictKind:
+		return errors.Join(remove(&conflictRow{}), t.deleteConflictLevels(ctx, name))
+	case core.RequestTypeKind:
+		return errors.Join(remove(&requestTypeRow{}), t.setAudience(ctx, core.ChoiceType, name, nil))
+	default:
+		return fmt.Errorf("remove %s: it can't be removed", kind)
+	}
 }
 
 type settingsRow struct {

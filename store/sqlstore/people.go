@@ -9,7 +9,6 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
-	"github.com/usher-access/usher/core"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/people"
 )
@@ -214,27 +213,6 @@ func (r reader) Team(ctx context.Context, name string) (people.Team, error) {
 	return row.team(), missing(err, "team")
 }
 
-func (r reader) Names(ctx context.Context) (core.Names, error) {
-	names := core.Names{People: map[string]people.ID{}, Groups: map[string]bool{}, Teams: map[string]bool{}}
-	var rows []personRow
-	if err := r.with(ctx).Select("id", "email").Find(&rows).Error; err != nil {
-		return names, wrap(err, "read people")
-	}
-	for _, row := range rows {
-		names.People[row.Email] = people.ID(row.ID)
-	}
-	for model, set := range map[any]map[string]bool{&groupRow{}: names.Groups, &teamRow{}: names.Teams} {
-		var found []string
-		if err := r.with(ctx).Model(model).Pluck("name", &found).Error; err != nil {
-			return names, wrap(err, "read names")
-		}
-		for _, name := range found {
-			set[name] = true
-		}
-	}
-	return names, nil
-}
-
 func (t *tx) SavePerson(ctx context.Context, p people.Person) (bool, error) {
 	before, err := t.Person(ctx, p.ID)
 	if err != nil && !isNotFound(err) {
@@ -292,8 +270,8 @@ func (t *tx) setMembers(ctx context.Context, kind, name string, ids []people.ID)
 	if len(before) == len(ids) && (len(ids) == 0 || reflect.DeepEqual(before, ids)) {
 		return false, nil
 	}
-	if err := t.with(ctx).Where("kind = ? AND name = ?", kind, name).Delete(&membershipRow{}).Error; err != nil {
-		return false, wrap(err, "save members")
+	if err := t.deleteMembers(ctx, kind, name); err != nil {
+		return false, err
 	}
 	rows := make([]membershipRow, len(ids))
 	for i, id := range ids {
@@ -303,6 +281,10 @@ func (t *tx) setMembers(ctx context.Context, kind, name string, ids []people.ID)
 		return true, nil
 	}
 	return true, wrap(t.with(ctx).CreateInBatches(rows, 1000).Error, "save members")
+}
+
+func (t *tx) deleteMembers(ctx context.Context, kind, name string) error {
+	return wrap(t.with(ctx).Where("kind = ? AND name = ?", kind, name).Delete(&membershipRow{}).Error, "save members")
 }
 
 // upsert writes a row by its primary key.

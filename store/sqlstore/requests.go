@@ -108,6 +108,15 @@ func (r reader) RequestsOf(ctx context.Context, requester people.ID, ended bool,
 	return listed(r.with(ctx).Where("requester = ?", string(requester)).Where(lifecycle(ended)), "requests.id", p)
 }
 
+func (r reader) OpenAsks(ctx context.Context, requester people.ID) ([]core.Request, error) {
+	var rows []requestRow
+	err := r.with(ctx).Where("requester = ? AND pending AND resource <> ''", string(requester)).Order("id DESC").Find(&rows).Error
+	if err != nil {
+		return nil, wrap(err, "list requests")
+	}
+	return requests(rows)
+}
+
 // lifecycle is written as the indexes' conditions are.
 func lifecycle(ended bool) string {
 	if ended {

@@ -74,6 +74,7 @@ func Run(t *testing.T, newStore func(t *testing.T) (Store, Jobs)) {
 		ctx := t.Context()
 		for _, err := range []error{
 			second(s.Person(ctx, "p")), second(s.PersonByEmail(ctx, "a@b.c")), second(s.Team(ctx, "it")), second(s.RequestType(ctx, "vpn")),
+			second(s.Resource(ctx, "erp")), second(s.Sequence(ctx, "one")), second(s.Condition(ctx, "c")),
 			second(s.Request(ctx, 1)), second(s.RequestByKey(ctx, "k")), second(s.Link(ctx, people.Account{})), second(s.Posting(ctx, "x")),
 			second(s.Grant(ctx, 1)),
 		} {
@@ -138,6 +139,168 @@ func Run(t *testing.T, newStore func(t *testing.T) (Store, Jobs)) {
 		require.True(t, names.Groups["eng"] && names.Teams["it"])
 	})
 
+	test("WhatResourcesGiveIsWrittenOnce", func(t *testing.T, s Store, _ Jobs) {
+		r, seq, c, apart := erp(), sequence("one"), condition("c", "erp", "pay"), conflict("apart", "erp/pay", "erp/approve")
+		for _, changed := range []bool{true, false} {
+			within(t, s, func(ctx context.Context, tx core.Tx) {
+				for _, save := range []func() (bool, error){
+					func() (bool, error) { return tx.SaveResource(ctx, r) }, func() (bool, error) { return tx.SaveSequence(ctx, seq) },
+					func() (bool, error) { return tx.SaveCondition(ctx, c) }, func() (bool, error) { return tx.SaveConflict(ctx, apart) },
+				} {
+					got, err := save()
+					require.NoError(t, err)
+					require.Equal(t, changed, got)
+				}
+			})
+		}
+		ctx := t.Context()
+		gotResource, err := s.Resource(ctx, "erp")
+		require.NoError(t, err)
+		require.Equal(t, r, gotResource)
+		gotSequence, err := s.Sequence(ctx, "one")
+		require.NoError(t, err)
+		require.Equal(t, seq, gotSequence)
+		gotCondition, err := s.Condition(ctx, "c")
+		require.NoError(t, err)
+		require.Equal(t, c, gotCondition)
+		for level, want := range map[string][]catalog.Conflict{"pay": {apart}, "approve": {apart}, "read": {}} {
+			found, err := s.ConflictsOf(ctx, catalog.LevelRef{Resource: "erp", Level: level})
+			require.NoError(t, err)
+			require.Equal(t, want, found)
+		}
+		names, err := s.Names(ctx)
+		require.NoError(t, err)
+		require.True(t, names.Sequences["one"])
+		require.Equal(t, []string{"pay", "approve"}, names.Resources["erp"])
+	})
+
+	test("ConditionsComeInTheirOrder", func(t *testing.T, s Store, _ Jobs) {
+		within(t, s, func(ctx context.Context, tx core.Tx) {
+			for name, priority := range map[string]int{"z": 0, "b": 1, "a": 1, "last": 20} {
+				c := condition(name, "erp", "pay")
+				c.Priority = priority
+				_, err := tx.SaveCondition(ctx, c)
+				require.NoError(t, err)
+			}
+			_, err := tx.SaveCondition(ctx, condition("other", "crm", "pay"))
+			require.NoError(t, err)
+		})
+		found, err := s.ConditionsOf(t.Context(), "erp")
+		require.NoError(t, err)
+		require.Equal(t, []string{"z", "a", "b", "last"}, conditionNames(found))
+		all, err := s.Conditions(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "b", "last", "other", "z"}, conditionNames(all))
+	})
+
+	test("AResourceIsInTheCatalogueOfWhomItsConditionsAdmit", func(t *testing.T, s Store, _ Jobs) {
+		save := func(conditions ...catalog.Condition) {
+			within(t, s, func(ctx context.Context, tx core.Tx) {
+				_, err := tx.SaveResource(ctx, erp())
+				require.NoError(t, err)
+				for _, c := range conditions {
+					_, err := tx.SaveCondition(ctx, c)
+					require.NoError(t, err)
+				}
+			})
+		}
+		shown := func(q core.ChoiceQuery) bool {
+			q.Limit = 10
+			found, err := s.Choices(t.Context(), q)
+			require.NoError(t, err)
+			for _, c := range found {
+				require.Equal(t, core.Choice{Kind: core.ChoiceResource, Name: "erp", Title: "ERP <é>", Heading: "app"}, c)
+			}
+			return len(found) == 1
+		}
+		c := condition("c", "erp", "pay")
+		c.Requesters = catalog.Scope{Groups: []string{"eng"}, Rule: "true"}
+		save(c)
+		eng := core.ChoiceQuery{Groups: []string{"eng"}}
+		require.True(t, shown(eng))
+		require.True(t, shown(core.ChoiceQuery{Rules: []string{"true"}}))
+		require.True(t, shown(core.ChoiceQuery{Groups: []string{"eng"}, Text: "MONEY"}), "a label")
+		require.True(t, shown(core.ChoiceQuery{Groups: []string{"on-call"}}), "break-glass")
+		require.False(t, shown(core.ChoiceQuery{Groups: []string{"eng"}, Text: "nothing"}))
+		require.False(t, shown(core.ChoiceQuery{Groups: []string{"ops"}}))
+		c.Enabled = false
+		save(c)
+		require.False(t, shown(eng), "a disabled condition")
+		c.Enabled, c.Invalid = true, "gone"
+		save(c)
+		require.False(t, shown(eng), "an invalid condition")
+		c.Invalid = ""
+		save(c)
+		require.True(t, shown(eng))
+		c.Resource = "crm"
+		save(c)
+		require.False(t, shown(eng), "the condition is another resource's now")
+	})
+
+	test("ThePolicyIsAllThatWasWritten", func(t *testing.T, s Store, _ Jobs) {
+		within(t, s, func(ctx context.Context, tx core.Tx) {
+			savePeople(ctx, t, tx)
+			_, err := tx.SaveGroup(ctx, people.Group{Name: "eng", Title: "Engineering", Members: []people.ID{"p2", "p1"}, Owners: []people.ID{"p3"}})
+			require.NoError(t, err)
+			_, err = tx.SaveTeam(ctx, people.Team{
+				Name: "it", Title: "IT", Members: []people.ID{"p3"}, Private: true,
+				Channels: map[people.Platform]string{people.Slack: "C1", people.Teams: "19:x"}, Assign: people.Assign{Mode: people.AssignPerson, Person: "p3"},
+			})
+			require.NoError(t, err)
+			for _, save := range []func() (bool, error){
+				func() (bool, error) { return tx.SaveResource(ctx, erp()) }, func() (bool, error) { return tx.SaveSequence(ctx, sequence("one")) },
+				func() (bool, error) { return tx.SaveCondition(ctx, condition("c", "erp", "pay")) },
+				func() (bool, error) { return tx.SaveConflict(ctx, conflict("apart", "erp/pay", "erp/approve")) },
+				func() (bool, error) {
+					return tx.SaveRequestType(ctx, requestType("vpn", catalog.Scope{Everyone: true}))
+				},
+			} {
+				_, err := save()
+				require.NoError(t, err)
+			}
+		})
+		emails := map[people.ID]string{}
+		for _, p := range crew() {
+			emails[p.ID] = p.Email
+		}
+		got, err := s.Policy(t.Context())
+		require.NoError(t, err)
+		require.Len(t, got.People, len(crew()))
+		require.Equal(t, []core.PolicyGroup{{Name: "eng", Title: "Engineering", Members: []string{emails["p2"], emails["p1"]}, Owners: []string{emails["p3"]}}}, got.Groups)
+		require.Equal(t, []core.PolicyTeam{{Name: "it", Title: "IT", Members: []string{emails["p3"]}, Slack: "C1", Teams: "19:x", Assign: emails["p3"], Private: true}}, got.Teams)
+		require.Equal(t, []catalog.Resource{erp()}, got.Resources)
+		require.Equal(t, []catalog.Sequence{sequence("one")}, got.Sequences)
+		require.Equal(t, []catalog.Condition{condition("c", "erp", "pay")}, got.Conditions)
+		require.Equal(t, []catalog.Conflict{conflict("apart", "erp/pay", "erp/approve")}, got.Conflicts)
+		require.Equal(t, []catalog.RequestType{requestType("vpn", catalog.Scope{Everyone: true})}, got.RequestTypes)
+		require.Equal(t, core.DefaultSettings, *got.Settings)
+
+		within(t, s, func(ctx context.Context, tx core.Tx) {
+			for kind, name := range map[core.PolicyKind]string{
+				core.GroupKind: "eng", core.TeamKind: "it", core.ResourceKind: "erp", core.SequenceKind: "one",
+				core.ConditionKind: "c", core.ConflictKind: "apart", core.RequestTypeKind: "vpn",
+			} {
+				require.NoError(t, tx.Remove(ctx, kind, name))
+			}
+			require.Error(t, tx.Remove(ctx, core.PersonKind, "ana@acme.example"))
+		})
+		left, err := s.Policy(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, got.People, left.People)
+		for _, list := range []any{left.Groups, left.Teams, left.Resources, left.Sequences, left.Conditions, left.Conflicts, left.RequestTypes} {
+			require.Empty(t, list)
+		}
+		found, err := s.Choices(t.Context(), core.ChoiceQuery{Groups: []string{"eng"}, Limit: 10})
+		require.NoError(t, err)
+		require.Empty(t, found)
+		apart, err := s.ConflictsOf(t.Context(), catalog.LevelRef{Resource: "erp", Level: "pay"})
+		require.NoError(t, err)
+		require.Empty(t, apart)
+		members, err := s.GroupMembers(t.Context(), "eng")
+		require.NoError(t, err)
+		require.Empty(t, members)
+	})
+
 	test("AnAddressBelongsToOnePerson", func(t *testing.T, s Store, _ Jobs) {
 		within(t, s, func(ctx context.Context, tx core.Tx) { savePeople(ctx, t, tx) })
 		err := s.WithTx(t.Context(), func(ctx context.Context, tx core.Tx) error {
@@ -177,21 +340,25 @@ func Run(t *testing.T, newStore func(t *testing.T) (Store, Jobs)) {
 				require.NoError(t, err)
 			}
 		})
-		choose := func(q core.ChoiceQuery) map[string]string {
+		rules, err := s.AudienceRules(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []string{"false", "true"}, rules)
+		choose := func(q core.ChoiceQuery) []string {
 			q.Limit = 10
 			found, err := s.Choices(t.Context(), q)
 			require.NoError(t, err)
-			out := map[string]string{}
+			var names []string
 			for _, c := range found {
-				require.Equal(t, "IT", c.Team)
-				out[c.Name] = c.Rule
+				require.Equal(t, core.Choice{Kind: core.ChoiceType, Name: c.Name, Title: c.Title, Heading: "IT"}, c)
+				names = append(names, c.Name)
 			}
-			return out
+			return names
 		}
-		require.Equal(t, map[string]string{"all": "", "rule": "true", "both": "false"}, choose(core.ChoiceQuery{}))
-		require.Equal(t, map[string]string{"all": "", "eng": "", "both": "", "rule": "true"}, choose(core.ChoiceQuery{Groups: []string{"ops", "eng"}}))
-		require.Equal(t, map[string]string{"all": "", "team": "", "rule": "true", "both": "false"}, choose(core.ChoiceQuery{Teams: []string{"it"}}))
-		require.Equal(t, map[string]string{"all": ""}, choose(core.ChoiceQuery{Text: "ÄLL"}))
+		require.ElementsMatch(t, []string{"all"}, choose(core.ChoiceQuery{}))
+		require.ElementsMatch(t, []string{"all", "rule"}, choose(core.ChoiceQuery{Rules: []string{"true"}}))
+		require.ElementsMatch(t, []string{"all", "eng", "both"}, choose(core.ChoiceQuery{Groups: []string{"ops", "eng"}}))
+		require.ElementsMatch(t, []string{"all", "team"}, choose(core.ChoiceQuery{Teams: []string{"it"}}))
+		require.ElementsMatch(t, []string{"all"}, choose(core.ChoiceQuery{Text: "ÄLL"}))
 	})
 
 	test("ARequestComesBackAsItWasWritten", func(t *testing.T, s Store, _ Jobs) {
@@ -375,6 +542,26 @@ func Run(t *testing.T, newStore func(t *testing.T) (Store, Jobs)) {
 			require.Len(t, rest, 2, name)
 			require.Greater(t, first[3].ID, rest[0].ID)
 		}
+	})
+
+	test("OpenAsksAreThePersonsPendingOnesAboutResources", func(t *testing.T, s Store, _ Jobs) {
+		asks := func(key string, requester people.ID, access *core.Access, state flow.State) core.RequestID {
+			r := request(key)
+			r.Requester, r.Access, r.Run.State = requester, access, state
+			insert(t, s, &r)
+			return r.ID
+		}
+		about := &core.Access{Resource: "erp", Title: "ERP"}
+		first := asks("a", "p1", about, flow.Pending)
+		second := asks("b", "p1", about, flow.Pending)
+		asks("other type", "p1", nil, flow.Pending)
+		asks("ended", "p1", about, flow.Denied)
+		asks("other person", "p2", about, flow.Pending)
+		found, err := s.OpenAsks(t.Context(), "p1")
+		require.NoError(t, err)
+		require.Len(t, found, 2)
+		require.Equal(t, []core.RequestID{second, first}, []core.RequestID{found[0].ID, found[1].ID})
+		require.Equal(t, about, found[0].Access)
 	})
 
 	test("ListsHoldWhatTheyAreFor", func(t *testing.T, s Store, _ Jobs) {

@@ -41,8 +41,7 @@ CREATE TABLE request_types (
     title       text NOT NULL,
     description text NOT NULL,
     team        text NOT NULL,
-    everyone    boolean NOT NULL,
-    rule        text NOT NULL,
+    requesters  json NOT NULL,
     published   boolean NOT NULL,
     by_hand     boolean NOT NULL,
     flow        json NOT NULL,
@@ -50,11 +49,64 @@ CREATE TABLE request_types (
     search      text NOT NULL
 );
 
-CREATE TABLE audiences (
-    request_type text NOT NULL,
+CREATE TABLE resources (
+    name         text PRIMARY KEY,
+    title        text NOT NULL,
     kind         text NOT NULL,
-    name         text NOT NULL,
-    PRIMARY KEY (request_type, kind, name)
+    description  text NOT NULL,
+    owners       json NOT NULL,
+    on_behalf_of text NOT NULL,
+    labels       json NOT NULL,
+    break_glass  json NOT NULL,
+    levels       json NOT NULL,
+    search       text NOT NULL
+);
+
+CREATE TABLE sequences (
+    name     text PRIMARY KEY,
+    title    text NOT NULL,
+    flow     json NOT NULL,
+    revision text NOT NULL
+);
+
+CREATE TABLE conditions (
+    name            text PRIMARY KEY,
+    resource        text NOT NULL,
+    priority        integer NOT NULL,
+    requesters      json NOT NULL,
+    levels          json NOT NULL,
+    duration        json NOT NULL,
+    extensions      integer NOT NULL,
+    scheduled_start boolean NOT NULL,
+    sequence        text NOT NULL,
+    enabled         boolean NOT NULL,
+    invalid         text NOT NULL -- what it points at that is gone
+);
+CREATE INDEX conditions_resource ON conditions (resource, priority, name);
+
+-- Who may ask for what: of a request type that is published, and of a resource
+-- by its conditions that are enabled and valid, and by its break-glass.
+CREATE TABLE audiences (
+    thing   text NOT NULL, -- request-type, resource
+    name    text NOT NULL,
+    subject text NOT NULL, -- everyone, group, team, rule
+    value   text NOT NULL,
+    PRIMARY KEY (thing, name, subject, value)
+);
+CREATE INDEX audiences_subject ON audiences (subject, value, thing, name);
+
+CREATE TABLE conflicts (
+    name     text PRIMARY KEY,
+    levels   json NOT NULL,
+    rule     text NOT NULL,
+    sequence text NOT NULL
+);
+
+CREATE TABLE conflict_levels (
+    conflict text NOT NULL,
+    resource text NOT NULL,
+    level    text NOT NULL,
+    PRIMARY KEY (resource, level, conflict)
 );
 
 CREATE TABLE settings (
@@ -176,5 +228,5 @@ CREATE TABLE places (
 );
 
 -- +goose Down
-DROP TABLE places, postings, audit_events, grants, asked, requests, accounts, settings, audiences,
-    request_types, teams, memberships, people_groups, people;
+DROP TABLE places, postings, audit_events, grants, asked, requests, accounts, settings,
+    conflict_levels, conflicts, audiences, conditions, sequences, resources, request_types, teams, memberships, people_groups, people;

@@ -41,8 +41,7 @@ CREATE TABLE request_types (
     title       text NOT NULL,
     description text NOT NULL,
     team        text NOT NULL,
-    everyone    boolean NOT NULL,
-    rule        text NOT NULL,
+    requesters  text NOT NULL,
     published   boolean NOT NULL,
     by_hand     boolean NOT NULL,
     flow        text NOT NULL,
@@ -50,11 +49,64 @@ CREATE TABLE request_types (
     search      text NOT NULL
 );
 
-CREATE TABLE audiences (
-    request_type text NOT NULL,
+CREATE TABLE resources (
+    name         text PRIMARY KEY,
+    title        text NOT NULL,
     kind         text NOT NULL,
-    name         text NOT NULL,
-    PRIMARY KEY (request_type, kind, name)
+    description  text NOT NULL,
+    owners       text NOT NULL,
+    on_behalf_of text NOT NULL,
+    labels       text NOT NULL,
+    break_glass  text NOT NULL,
+    levels       text NOT NULL,
+    search       text NOT NULL
+);
+
+CREATE TABLE sequences (
+    name     text PRIMARY KEY,
+    title    text NOT NULL,
+    flow     text NOT NULL,
+    revision text NOT NULL
+);
+
+CREATE TABLE conditions (
+    name            text PRIMARY KEY,
+    resource        text NOT NULL,
+    priority        integer NOT NULL,
+    requesters      text NOT NULL,
+    levels          text NOT NULL,
+    duration        text NOT NULL,
+    extensions      integer NOT NULL,
+    scheduled_start boolean NOT NULL,
+    sequence        text NOT NULL,
+    enabled         boolean NOT NULL,
+    invalid         text NOT NULL -- what it points at that is gone
+);
+CREATE INDEX conditions_resource ON conditions (resource, priority, name);
+
+-- Who may ask for what: of a request type that is published, and of a resource
+-- by its conditions that are enabled and valid, and by its break-glass.
+CREATE TABLE audiences (
+    thing   text NOT NULL, -- request-type, resource
+    name    text NOT NULL,
+    subject text NOT NULL, -- everyone, group, team, rule
+    value   text NOT NULL,
+    PRIMARY KEY (thing, name, subject, value)
+);
+CREATE INDEX audiences_subject ON audiences (subject, value, thing, name);
+
+CREATE TABLE conflicts (
+    name     text PRIMARY KEY,
+    levels   text NOT NULL,
+    rule     text NOT NULL,
+    sequence text NOT NULL
+);
+
+CREATE TABLE conflict_levels (
+    conflict text NOT NULL,
+    resource text NOT NULL,
+    level    text NOT NULL,
+    PRIMARY KEY (resource, level, conflict)
 );
 
 CREATE TABLE settings (
@@ -183,7 +235,12 @@ DROP TABLE asked;
 DROP TABLE requests;
 DROP TABLE accounts;
 DROP TABLE settings;
+DROP TABLE conflict_levels;
+DROP TABLE conflicts;
 DROP TABLE audiences;
+DROP TABLE conditions;
+DROP TABLE sequences;
+DROP TABLE resources;
 DROP TABLE request_types;
 DROP TABLE teams;
 DROP TABLE memberships;

@@ -1,0 +1,224 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/usher-access/usher/core/catalog"
+	"github.com/usher-access/usher/core/errs"
+	"github.com/usher-access/usher/core/people"
+)
+
+// Choice is what a person may pick in the catalogue.
+type Choice struct {
+	Kind    ChoiceKind
+	Name    string // of its kind
+	Title   string
+	Heading string // under which it is listed: the team's title, or the kind of resource
+	Open    []Open // what the person has asked for of it already
+}
+
+// ChoiceKind says what a choice is.
+type ChoiceKind string
+
+const (
+	ChoiceType     ChoiceKind = "request-type"
+	ChoiceResource ChoiceKind = "resource"
+)
+
+// Open is a pending request for a level of a resource.
+type Open struct {
+	Request RequestID
+	Level   string // its name
+}
+
+// asker is a person with all that a scope may look at, read once.
+type asker struct {
+	catalog.Asker
+	person people.Person
+}
+
+// asker reads what scopes look at of a person. A rule that can't be evaluated
+// doesn't hold.
+func (s *Service) asker(ctx context.Context, r Reader, p people.Person, now time.Time) (asker, error) {
+	facts, err := requesterFacts(ctx, r, p, now)
+	if err != nil {
+		return asker{}, err
+	}
+	teams, err := r.TeamsOf(ctx, p.ID)
+	return asker{person: p, Asker: catalog.Asker{
+		Groups: facts.Groups, Teams: teams,
+		Holds: func(rule string) bool {
+			holds, err := s.rules.Matches(rule, facts)
+			return err == nil && holds
+		},
+	}}, err
+}
+
+// Choices returns at most limit request types and resources that the person may
+// ask for now and whose title or label contains the text, ignoring case: request
+// types by team, then resources by kind, each by title.
+func (s *Service) Choices(ctx context.Context, id people.ID, text string, limit int) ([]Choice, error) {
+	p, err := activePerson(ctx, s.store, id)
+	if err != nil {
+		return nil, err
+	}
+	asks, err := s.asker(ctx, s.store, p, s.now())
+	if err != nil {
+		return nil, err
+	}
+	rules, err := s.store.AudienceRules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	q := ChoiceQuery{Groups: asks.Groups, Teams: asks.Teams, Text: text, Limit: limit}
+	for _, rule := range rules {
+		if asks.Holds(rule) {
+			q.Rules = append(q.Rules, rule)
+		}
+	}
+	choices, err := s.store.Choices(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	open, err := openAsks(ctx, s.store, id)
+	for i, c := range choices {
+		if c.Kind == ChoiceResource {
+			choices[i].Heading = catalog.ResourceKind(c.Heading).Plural()
+			choices[i].Open = open[c.Name]
+		}
+	}
+	return choices, err
+}
+
+// openAsks returns what the person has asked for already, by resource.
+func openAsks(ctx context.Context, r Reader, id people.ID) (map[string][]Open, error) {
+	requests, err := r.OpenAsks(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	open := map[string][]Open{}
+	for _, r := range requests {
+		if r.Access != nil && r.Run.Ask != nil {
+			open[r.Access.Resource] = append(open[r.Access.Resource], Open{Request: r.ID, Level: r.Run.Ask.Level})
+		}
+	}
+	return open, nil
+}
+
+var errNotOffered = errs.New(errs.Denied, "You can't request this (any more). Open a new form to see what you can request.")
+
+// Usable returns a request type that the person may use now. It returns
+// errs.Denied for any other.
+func (s *Service) Usable(ctx context.Context, id people.ID, name string) (catalog.RequestType, error) {
+	p, err := activePerson(ctx, s.store, id)
+	if err != nil {
+		return catalog.RequestType{}, err
+	}
+	return s.usable(ctx, s.store, p, name, s.now())
+}
+
+// usable returns a published request type that the person may use.
+func (s *Service) usable(ctx context.Context, r Reader, p people.Person, name string, now time.Time) (catalog.RequestType, error) {
+	rt, err := r.RequestType(ctx, name)
+	if err != nil && !errors.Is(err, errs.NotFound) {
+		return rt, err
+	}
+	if err != nil || !rt.Published {
+		return rt, errNotOffered
+	}
+	asks, err := s.asker(ctx, r, p, now)
+	if err == nil && !rt.Requesters.Admits(asks.Asker) {
+		err = errNotOffered
+	}
+	return rt, err
+}
+
+// Offers is what a person may ask for of one resource.
+type Offers struct {
+	Resource   catalog.Resource
+	Levels     []Offer             // from the lowest to the highest
+	BreakGlass *catalog.BreakGlass // nil: not for this person
+}
+
+// Offer is a level that a person may ask for, and how.
+type Offer struct {
+	Level     catalog.Level
+	Condition catalog.Condition // duration, extensions, scheduled start
+	Sequence  catalog.Sequence  // its flow's Form is asked with the request
+	Open      RequestID         // by which the person has asked for it already; 0: none
+}
+
+// Offers returns what the person may ask for of the resource now. It returns
+// errs.Denied when that is nothing.
+func (s *Service) Offers(ctx context.Context, id people.ID, resource string) (Offers, error) {
+	p, err := activePerson(ctx, s.store, id)
+	if err != nil {
+		return Offers{}, err
+	}
+	return s.offers(ctx, s.store, p, resource, s.now())
+}
+
+func (s *Service) offers(ctx context.Context, r Reader, p people.Person, name string, now time.Time) (Offers, error) {
+	resource, err := r.Resource(ctx, name)
+	if errors.Is(err, errs.NotFound) {
+		return Offers{}, errNotOffered
+	}
+	if err != nil {
+		return Offers{}, err
+	}
+	conditions, err := r.ConditionsOf(ctx, name)
+	if err != nil {
+		return Offers{}, err
+	}
+	asks, err := s.asker(ctx, r, p, now)
+	if err != nil {
+		return Offers{}, err
+	}
+	open, err := openAsks(ctx, r, p.ID)
+	if err != nil {
+		return Offers{}, err
+	}
+	out := Offers{Resource: resource}
+	for _, level := range resource.Levels {
+		condition, ok := catalog.Match(conditions, level.Name, asks.Asker)
+		if !ok {
+			continue
+		}
+		offer := Offer{Level: level, Condition: condition}
+		if offer.Sequence, err = r.Sequence(ctx, condition.Sequence); err != nil {
+			return Offers{}, err
+		}
+		for _, o := range open[name] {
+			if o.Level == level.Name {
+				offer.Open = o.Request
+			}
+		}
+		out.Levels = append(out.Levels, offer)
+	}
+	if b := resource.BreakGlass; b != nil && b.Requesters.Admits(asks.Asker) {
+		out.BreakGlass = b
+	}
+	if len(out.Levels) == 0 && out.BreakGlass == nil {
+		return Offers{}, errNotOffered
+	}
+	return out, nil
+}
+
+// matchCondition returns the condition by which the person may ask for the level
+// now, with the resource and the sequence. It returns errs.Denied when there is none.
+func (s *Service) matchCondition(
+	ctx context.Context, r Reader, p people.Person, level catalog.LevelRef, now time.Time,
+) (catalog.Resource, Offer, error) {
+	offers, err := s.offers(ctx, r, p, level.Resource, now)
+	if err != nil {
+		return catalog.Resource{}, Offer{}, err
+	}
+	for _, o := range offers.Levels {
+		if o.Level.Name == level.Level {
+			return offers.Resource, o, nil
+		}
+	}
+	return offers.Resource, Offer{}, errNotOffered
+}
