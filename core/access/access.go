@@ -151,10 +151,10 @@ func (g Grant) NextDue() time.Time {
 		return time.Time{}
 	}
 	if g.Started.IsZero() {
-		if len(g.Give) == 0 {
-			return g.Starts
+		if _, waits := g.Current(); waits {
+			return time.Time{}
 		}
-		return time.Time{}
+		return g.Starts
 	}
 	due := g.Ends
 	for _, before := range Warnings {
