@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/usher-access/usher/core/access"
 	"github.com/usher-access/usher/core/catalog"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/people"
@@ -15,8 +16,9 @@ type Choice struct {
 	Kind    ChoiceKind
 	Name    string // of its kind
 	Title   string
-	Heading string // under which it is listed: the team's title, or the kind of resource
-	Open    []Open // what the person has asked for of it already
+	Heading string         // under which it is listed: the team's title, or the kind of resource
+	Held    []access.Grant // what the person has of it already
+	Open    []Open         // what the person has asked for of it already
 }
 
 // ChoiceKind says what a choice is.
@@ -82,29 +84,44 @@ func (s *Service) Choices(ctx context.Context, id people.ID, text string, limit 
 	if err != nil {
 		return nil, err
 	}
-	open, err := openAsks(ctx, s.store, id)
+	has, err := holdings(ctx, s.store, id)
 	for i, c := range choices {
 		if c.Kind == ChoiceResource {
 			choices[i].Heading = catalog.ResourceKind(c.Heading).Plural()
-			choices[i].Open = open[c.Name]
+			choices[i].Held, choices[i].Open = has.held[c.Name], has.open[c.Name]
 		}
 	}
 	return choices, err
 }
 
-// openAsks returns what the person has asked for already, by resource.
-func openAsks(ctx context.Context, r Reader, id people.ID) (map[string][]Open, error) {
+// holding is what somebody has and has asked for, by resource.
+type holding struct {
+	held   map[string][]access.Grant
+	open   map[string][]Open
+	levels []catalog.LevelRef // all that are held
+}
+
+// holdings reads what the person has and has asked for.
+func holdings(ctx context.Context, r Reader, id people.ID) (holding, error) {
+	h := holding{held: map[string][]access.Grant{}, open: map[string][]Open{}}
+	grants, err := r.LiveGrants(ctx, id)
+	if err != nil {
+		return h, err
+	}
+	for _, g := range grants {
+		h.held[g.Resource] = append(h.held[g.Resource], g)
+		h.levels = append(h.levels, catalog.LevelRef{Resource: g.Resource, Level: g.Level})
+	}
 	requests, err := r.OpenAsks(ctx, id)
 	if err != nil {
-		return nil, err
+		return h, err
 	}
-	open := map[string][]Open{}
 	for _, r := range requests {
 		if r.Access != nil && r.Run.Ask != nil {
-			open[r.Access.Resource] = append(open[r.Access.Resource], Open{Request: r.ID, Level: r.Run.Ask.Level})
+			h.open[r.Access.Resource] = append(h.open[r.Access.Resource], Open{Request: r.ID, Level: r.Run.Ask.Level})
 		}
 	}
-	return open, nil
+	return h, nil
 }
 
 var errNotOffered = errs.New(errs.Denied, "You can't request this (any more). Open a new form to see what you can request.")
@@ -147,7 +164,16 @@ type Offer struct {
 	Level     catalog.Level
 	Condition catalog.Condition // duration, extensions, scheduled start
 	Sequence  catalog.Sequence  // its flow's Form is asked with the request
+	Held      *access.Grant     // by which the person has it already
 	Open      RequestID         // by which the person has asked for it already; 0: none
+	Clashes   []Clash           // with what the person has
+}
+
+// Clash is a conflict between a level that somebody asks for and those that
+// they have.
+type Clash struct {
+	catalog.Conflict
+	Held []catalog.LevelRef
 }
 
 // Offers returns what the person may ask for of the resource now. It returns
@@ -176,7 +202,7 @@ func (s *Service) offers(ctx context.Context, r Reader, p people.Person, name st
 	if err != nil {
 		return Offers{}, err
 	}
-	open, err := openAsks(ctx, r, p.ID)
+	has, err := holdings(ctx, r, p.ID)
 	if err != nil {
 		return Offers{}, err
 	}
@@ -186,14 +212,13 @@ func (s *Service) offers(ctx context.Context, r Reader, p people.Person, name st
 		if !ok {
 			continue
 		}
-		offer := Offer{Level: level, Condition: condition}
+		offer := has.offer(name, level)
+		offer.Condition = condition
 		if offer.Sequence, err = r.Sequence(ctx, condition.Sequence); err != nil {
 			return Offers{}, err
 		}
-		for _, o := range open[name] {
-			if o.Level == level.Name {
-				offer.Open = o.Request
-			}
+		if offer.Clashes, err = clashes(ctx, r, has.levels, catalog.LevelRef{Resource: name, Level: level.Name}); err != nil {
+			return Offers{}, err
 		}
 		out.Levels = append(out.Levels, offer)
 	}
@@ -204,6 +229,37 @@ func (s *Service) offers(ctx context.Context, r Reader, p people.Person, name st
 		return Offers{}, errNotOffered
 	}
 	return out, nil
+}
+
+// offer returns a level with what the person has of it already.
+func (h holding) offer(resource string, level catalog.Level) Offer {
+	o := Offer{Level: level}
+	for _, g := range h.held[resource] {
+		if g.Level == level.Name {
+			o.Held = &g
+		}
+	}
+	for _, open := range h.open[resource] {
+		if open.Level == level.Name {
+			o.Open = open.Request
+		}
+	}
+	return o
+}
+
+// clashes returns the conflicts of a level with what somebody holds, by name.
+func clashes(ctx context.Context, r Reader, held []catalog.LevelRef, asked catalog.LevelRef) ([]Clash, error) {
+	if len(held) == 0 {
+		return nil, nil
+	}
+	conflicts, err := r.ConflictsOf(ctx, asked)
+	var found []Clash
+	for _, c := range conflicts {
+		if between := c.Between(asked, held); len(between) > 0 {
+			found = append(found, Clash{Conflict: c, Held: between})
+		}
+	}
+	return found, err
 }
 
 // matchCondition returns the condition by which the person may ask for the level

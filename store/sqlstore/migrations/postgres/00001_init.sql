@@ -49,16 +49,17 @@ CREATE TABLE request_types (
     search      text NOT NULL
 );
 
+-- Lists and what may be absent are null where there is nothing.
 CREATE TABLE resources (
     name         text PRIMARY KEY,
     title        text NOT NULL,
     kind         text NOT NULL,
     description  text NOT NULL,
-    owners       json NOT NULL,
+    owners       json,
     on_behalf_of text NOT NULL,
-    labels       json NOT NULL,
-    break_glass  json NOT NULL,
-    levels       json NOT NULL,
+    labels       json,
+    break_glass  json,
+    levels       json,
     search       text NOT NULL
 );
 
@@ -74,7 +75,7 @@ CREATE TABLE conditions (
     resource        text NOT NULL,
     priority        integer NOT NULL,
     requesters      json NOT NULL,
-    levels          json NOT NULL,
+    levels          json,
     duration        json NOT NULL,
     extensions      integer NOT NULL,
     scheduled_start boolean NOT NULL,

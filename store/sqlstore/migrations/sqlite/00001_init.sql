@@ -49,16 +49,17 @@ CREATE TABLE request_types (
     search      text NOT NULL
 );
 
+-- Lists and what may be absent are null where there is nothing.
 CREATE TABLE resources (
     name         text PRIMARY KEY,
     title        text NOT NULL,
     kind         text NOT NULL,
     description  text NOT NULL,
-    owners       text NOT NULL,
+    owners       text,
     on_behalf_of text NOT NULL,
-    labels       text NOT NULL,
-    break_glass  text NOT NULL,
-    levels       text NOT NULL,
+    labels       text,
+    break_glass  text,
+    levels       text,
     search       text NOT NULL
 );
 
@@ -74,7 +75,7 @@ CREATE TABLE conditions (
     resource        text NOT NULL,
     priority        integer NOT NULL,
     requesters      text NOT NULL,
-    levels          text NOT NULL,
+    levels          text,
     duration        text NOT NULL,
     extensions      integer NOT NULL,
     scheduled_start boolean NOT NULL,
