@@ -165,24 +165,39 @@ func written(ctx context.Context, r Reader, request Request) (map[string]string,
 }
 
 // hands returns who is to do an action that nothing else can do: the assignees
-// of a task, else the request assignee. It is never the one who gets the access,
-// unless policy names them.
+// of a task, else the request assignee, else the resource's owners. It is never
+// the one who gets the access, unless policy names them.
 func hands(ctx context.Context, r Reader, request Request, a flow.Action) ([]people.ID, error) {
 	if a.Task != nil {
 		selectors := slices.Concat(a.Task.Assignees, a.Task.Fallback)
 		found, err := people.Resolve(ctx, r, selectors, people.Concerned{Requester: request.Requester, Assignee: request.Assignee})
 		if err != nil || len(found) > 0 {
-			ids := make([]people.ID, 0, len(found))
-			for _, p := range found {
-				ids = append(ids, p.ID)
-			}
-			return ids, err
+			return idsOf(found), err
 		}
 	}
-	if request.Assignee == "" || request.Assignee == request.Requester {
-		return nil, nil
+	if request.Assignee != "" && request.Assignee != request.Requester {
+		return []people.ID{request.Assignee}, nil
 	}
-	return []people.ID{request.Assignee}, nil
+	owners, err := ownersOf(ctx, r, request.Run.Ask.Resource)
+	return slices.DeleteFunc(owners, func(id people.ID) bool { return id == request.Requester }), err
+}
+
+// ownersOf returns the active owners of a resource: nobody when it is gone.
+func ownersOf(ctx context.Context, r Reader, resource string) ([]people.ID, error) {
+	res, err := r.Resource(ctx, resource)
+	if err != nil {
+		return nil, ignoreNotFound(err)
+	}
+	found, err := people.Resolve(ctx, r, res.Owners, people.Concerned{})
+	return idsOf(found), err
+}
+
+func idsOf(persons []people.Person) []people.ID {
+	ids := make([]people.ID, len(persons))
+	for i, p := range persons {
+		ids[i] = p.ID
+	}
+	return ids
 }
 
 func whyByHand(a flow.Action) string {
@@ -239,8 +254,11 @@ func mayFinish(ctx context.Context, r Reader, id people.ID, g access.Grant) erro
 	if id == g.Holder {
 		return errs.New(errs.Denied, "It is your own access, so somebody else must look after this.")
 	}
+	if looks, err := looksAfter(ctx, r, id, g); err != nil || looks {
+		return err
+	}
 	request, err := r.Request(ctx, RequestID(g.ID))
-	if err != nil || id == request.Assignee {
+	if err != nil {
 		return err
 	}
 	teams, err := r.TeamsOf(ctx, id)
@@ -250,14 +268,13 @@ func mayFinish(ctx context.Context, r Reader, id people.ID, g access.Grant) erro
 	return errs.New(errs.Denied, "This is not yours to look after, so nothing was changed.")
 }
 
-// mayOversee returns nil if the person looks after a grant: the request assignee.
-func mayOversee(ctx context.Context, r Reader, id people.ID, g access.Grant) error {
-	if _, err := activePerson(ctx, r, id); err != nil {
-		return err
-	}
+// looksAfter reports whether the person is the request assignee of a grant's
+// request or an owner of its resource.
+func looksAfter(ctx context.Context, r Reader, id people.ID, g access.Grant) (bool, error) {
 	request, err := r.Request(ctx, RequestID(g.ID))
 	if err != nil || id == request.Assignee {
-		return err
+		return err == nil, err
 	}
-	return errs.New(errs.Denied, "Only owners of the resource can take this access away, so nothing was changed.")
+	owners, err := ownersOf(ctx, r, g.Resource)
+	return slices.Contains(owners, id), err
 }

@@ -285,6 +285,45 @@ func TestOnlyTheHolderHandsBackAndOnlyThoseWhoLookAfterItRevoke(t *testing.T) {
 	require.Len(t, h.recorded(t, r.ID), 5, "what was said twice is recorded once")
 }
 
+func TestOwnersSeeWhoHasTheirResourceAndMayTakeItAway(t *testing.T) {
+	t.Parallel()
+
+	p := policy()
+	p.Resources = []catalog.Resource{{
+		Name: "github", Title: "GitHub", Kind: catalog.KindApp, Labels: []string{"code"}, BreakGlass: &catalog.BreakGlass{}, Owners: selectors(t, "di@acme.example", "cy@acme.example"),
+		Levels: []catalog.Level{{Name: "admin", Title: "Admin"}},
+	}}
+	h := newHouse(t, "", p)
+	var ids []access.ID
+	for _, who := range []string{"ana", "bo", "cy"} {
+		r := h.wait(t, wish{who: who})
+		if who == "bo" {
+			continue // nobody may approve their own
+		}
+		ids = append(ids, h.approve(t, r).ID)
+	}
+	page, err := h.HoldersOf(t.Context(), h.ids["di"], "github", core.Place{Limit: 1})
+	require.NoError(t, err)
+	require.Len(t, page.Cases, 1)
+	require.Equal(t, h.ids["cy"], page.Cases[0].Grant.Holder)
+	page, err = h.HoldersOf(t.Context(), h.ids["di"], "github", core.Place{Below: page.More, Limit: 1})
+	require.NoError(t, err)
+	require.Equal(t, h.ids["ana"], page.Cases[0].Grant.Holder)
+	require.Zero(t, page.More)
+	for _, resource := range []string{"github", "nothing"} {
+		_, err = h.HoldersOf(t.Context(), h.ids["ana"], resource, core.Place{Limit: 1})
+		require.ErrorIs(t, err, errs.NotFound)
+	}
+
+	require.ErrorIs(t, h.MayRevoke(t.Context(), h.ids["bo"], ids[0]), errs.Denied)
+	require.NoError(t, h.MayRevoke(t.Context(), h.ids["di"], ids[0]))
+	_, err = h.Revoke(t.Context(), h.as("di"), ids[0], "Not needed.")
+	require.NoError(t, err)
+	page, err = h.HoldersOf(t.Context(), h.ids["di"], "github", core.Place{Limit: 9})
+	require.NoError(t, err)
+	require.Len(t, page.Cases, 1)
+}
+
 func TestAnApprovedExtensionMovesTheEndAndOpensNoSecondGrant(t *testing.T) {
 	t.Parallel()
 

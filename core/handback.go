@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/usher-access/usher/core/access"
+	"github.com/usher-access/usher/core/errs"
+	"github.com/usher-access/usher/core/people"
 )
 
 // HandBack ends the actor's own access before its time and returns the grant. It
@@ -27,10 +29,30 @@ func (s *Service) HandBack(ctx context.Context, actor Actor, id access.ID, note 
 // the access has ended already.
 func (s *Service) Revoke(ctx context.Context, actor Actor, id access.ID, reason string) (access.Grant, error) {
 	g, err := s.changeGrant(ctx, actor, id, func(ctx context.Context, tx Tx, g *access.Grant) (access.Event, error) {
-		return access.Revoked{By: actor.Person, Why: reason}, mayOversee(ctx, tx, actor.Person, *g)
+		return access.Revoked{By: actor.Person, Why: reason}, mayRevoke(ctx, tx, actor.Person, *g)
 	})
 	if err != nil {
 		return access.Grant{}, fmt.Errorf("revoke the grant of %s: %w", RequestID(id), err)
 	}
 	return g, nil
+}
+
+// MayRevoke returns nil if the person may take the access away now, and
+// otherwise the refusal that Revoke would return.
+func (s *Service) MayRevoke(ctx context.Context, person people.ID, id access.ID) error {
+	g, err := s.store.Grant(ctx, id)
+	if err != nil {
+		return err
+	}
+	return mayRevoke(ctx, s.store, person, g)
+}
+
+func mayRevoke(ctx context.Context, r Reader, id people.ID, g access.Grant) error {
+	if _, err := activePerson(ctx, r, id); err != nil {
+		return err
+	}
+	if looks, err := looksAfter(ctx, r, id, g); err != nil || looks {
+		return err
+	}
+	return errs.New(errs.Denied, "Only owners of the resource can take this access away, so nothing was changed.")
 }

@@ -2,8 +2,10 @@ package core
 
 import (
 	"context"
+	"slices"
 
 	"github.com/usher-access/usher/core/access"
+	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/people"
 )
 
@@ -11,6 +13,24 @@ import (
 // requests whose grants are live, or have ended, the newest first.
 func (s *Service) GrantsOf(ctx context.Context, person people.ID, ended bool, p Place) (Page, error) {
 	found, err := s.store.GrantsOf(ctx, person, ended, p.andOne())
+	return s.grantPage(ctx, found, p, err)
+}
+
+// HoldersOf returns a page of who has the resource, or is to get it: the
+// requests that gave it, the newest first. Owners of the resource may see that;
+// it is errs.NotFound to anybody else.
+func (s *Service) HoldersOf(ctx context.Context, viewer people.ID, resource string, p Place) (Page, error) {
+	if _, err := activePerson(ctx, s.store, viewer); err != nil {
+		return Page{}, err
+	}
+	owners, err := ownersOf(ctx, s.store, resource)
+	if err != nil {
+		return Page{}, err
+	}
+	if !slices.Contains(owners, viewer) {
+		return Page{}, errs.New(errs.NotFound, "There is no such resource.")
+	}
+	found, err := s.store.HoldersOf(ctx, resource, p.andOne())
 	return s.grantPage(ctx, found, p, err)
 }
 

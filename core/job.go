@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/usher-access/usher/core/access"
+	"github.com/usher-access/usher/core/people"
 )
 
 // Job is something to be done after a commit. It names things by ID and reads
@@ -59,3 +60,22 @@ type TellInvalid struct {
 
 // Kind names the job.
 func (TellInvalid) Kind() string { return "tell_invalid" }
+
+// RunAction does a step that is an action with one call, or tries it again.
+type RunAction struct {
+	Request RequestID `json:"request"`
+	Step    string    `json:"step"`
+	Since   time.Time `json:"since,omitzero"` // of the first try; zero: there was none yet
+}
+
+// Kind names the job.
+func (RunAction) Kind() string { return "run_action" }
+
+// Offboard takes everything off somebody who works here no more: their requests,
+// their access, and what waits for them.
+type Offboard struct {
+	Person people.ID `json:"person"`
+}
+
+// Kind names the job.
+func (Offboard) Kind() string { return "offboard" }
