@@ -3,11 +3,11 @@ FUZZTIME ?= 30s
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 .PHONY: demo
-demo: build ## Run usher on its embedded default with sample people
-	@.ci/demo
+demo: build ## Build and show usher in the browser, with sample people
+	@bin/usher demo
 
 .PHONY: build
 build: ## Build bin/usher
@@ -34,6 +34,11 @@ fuzz: ## Run each fuzz target for FUZZTIME (30s)
 bench: ## Measure decisions beside pgbench
 	@.ci/deps postgres redis cc
 	@PG_DURABLE=1 .ci/with-servers go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./cmd/usher
+
+.PHONY: screenshots
+screenshots: ## Take the README's screenshots anew
+	@.ci/deps chromium
+	@go test -count=1 -run TestStageAskApproveHandOverDone ./cmd/usher -screenshots
 
 .PHONY: golden
 golden: ## Write the golden files anew

@@ -119,13 +119,14 @@ func listingOf(page core.Page, err error, show func(core.Case) view.Message) (Li
 
 // Sheet is all there is to read about a request.
 type Sheet struct {
-	ID      core.RequestID
-	Title   string
-	State   []view.Span
-	About   []view.Block
-	Steps   []SheetStep
-	Actions []view.Block // what the reader may do now
-	History []Happening
+	ID       core.RequestID
+	Title    string
+	State    flow.State
+	Standing []view.Span // the state in a sentence
+	About    []view.Block
+	Steps    []SheetStep
+	Actions  []view.Block // what the reader may do now
+	History  []Happening
 }
 
 // SheetStep is how a step stands.
@@ -146,7 +147,7 @@ func (d Desk) Sheet(ctx context.Context, id people.ID, request core.RequestID) (
 	if err != nil {
 		return Sheet{}, err
 	}
-	s := Sheet{ID: c.ID, Title: c.Title, State: stateSpans(c)}
+	s := Sheet{ID: c.ID, Title: c.Title, State: c.Run.State, Standing: stateSpans(c)}
 	s.About = []view.Block{view.Facts{Facts: append([]view.Fact{
 		{Label: "Requester", Value: words(name(c, c.Requester))},
 		{Label: "Team", Value: words(c.Team.Title)},

@@ -104,11 +104,11 @@ func (a *App) answer(w http.ResponseWriter, r *http.Request, v viewer, in bot.In
 	}
 	switch resp := resp.(type) {
 	case bot.Done:
+		trigger := "usher:done"
 		if resp.Filed != 0 {
-			w.Header().Set("HX-Redirect", v.base+"/requests/"+resp.Filed.String())
-		} else {
-			w.Header().Set("HX-Trigger", "usher:done")
+			trigger = fmt.Sprintf(`{"usher:filed":{"at":%q}}`, v.base+"/requests/"+resp.Filed.String())
 		}
+		w.Header().Set("HX-Trigger", trigger)
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	case bot.Tell:

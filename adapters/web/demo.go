@@ -121,20 +121,22 @@ func (s *stage) home(w http.ResponseWriter, r *http.Request) {
 }
 
 const (
-	stripLength   = 4
+	stripLength   = 4 // moments
+	stripEvents   = 12
 	stripRequests = 3
 )
 
-// stripPage is what just happened.
+// stripPage is what just happened, the newest first.
 type stripPage struct {
-	Now       time.Time
-	Clock     string
-	Sentences []stripSentence
+	Clock   string
+	Moments []moment
 }
 
-type stripSentence struct {
+// moment is all that happened to a request at once.
+type moment struct {
 	Request string
-	happening
+	At      time.Time
+	Text    string
 }
 
 func (s *stage) strip(w http.ResponseWriter, r *http.Request) {
@@ -146,36 +148,29 @@ func (s *stage) strip(w http.ResponseWriter, r *http.Request) {
 	s.show(w, r, http.StatusOK, "strip", p)
 }
 
-// happened gathers the last sentences of what changed last.
+// happened gathers what happened last to what changed last.
 func (s *stage) happened(ctx context.Context) (stripPage, error) {
 	s.mu.Lock()
 	recent := slices.Clone(s.recent)
 	s.mu.Unlock()
-	now := s.Demo.Now()
-	p := stripPage{Now: now, Clock: view.Time(now).String()}
-	type told struct {
-		id core.RequestID
-		bot.Happening
-	}
-	var all []told
+	p := stripPage{Clock: view.Time(s.Demo.Now()).String()}
 	for _, id := range recent {
-		latest, err := s.Desk.Latest(ctx, id, stripLength)
+		latest, err := s.Desk.Latest(ctx, id, stripEvents)
 		if err != nil {
 			return p, err
 		}
+		var moments []moment
 		for _, h := range latest {
-			all = append(all, told{id, h})
+			if n := len(moments); n > 0 && moments[n-1].At.Equal(h.At) {
+				moments[n-1].Text += " " + h.Text + "."
+			} else {
+				moments = append(moments, moment{Request: id.String(), At: h.At, Text: h.Text + "."})
+			}
 		}
+		p.Moments = append(p.Moments, moments...)
 	}
-	slices.SortStableFunc(all, func(a, b told) int { return a.At.Compare(b.At) })
-	for _, h := range all[max(0, len(all)-stripLength):] {
-		shown, err := s.happenings([]bot.Happening{h.Happening})
-		if err != nil {
-			return p, err
-		}
-		p.Sentences = append(p.Sentences, stripSentence{Request: h.id.String(), happening: shown[0]})
-	}
-	slices.Reverse(p.Sentences)
+	slices.SortStableFunc(p.Moments, func(a, b moment) int { return b.At.Compare(a.At) })
+	p.Moments = p.Moments[:min(len(p.Moments), stripLength)]
 	return p, nil
 }
 

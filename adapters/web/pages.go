@@ -146,7 +146,7 @@ func (a *App) requests(w http.ResponseWriter, r *http.Request, v viewer) error {
 	if err != nil {
 		return err
 	}
-	p := listPage{None: "You have no open requests.", Filters: []filter{
+	p := listPage{None: "You have no open requests. What you ask for stands here until it is done.", Filters: []filter{
 		{Label: "Open", URL: v.base + "/requests", Here: !ended},
 		{Label: "Ended", URL: v.base + "/requests?show=ended", Here: ended},
 	}}
@@ -157,11 +157,11 @@ func (a *App) requests(w http.ResponseWriter, r *http.Request, v viewer) error {
 }
 
 func (a *App) approvals(w http.ResponseWriter, r *http.Request, v viewer) error {
-	return a.waiting(w, r, v, "/approvals", "My approvals", "Nothing waits for your approval.", flow.KindApproval)
+	return a.waiting(w, r, v, "/approvals", "My approvals", "Nothing waits for your approval. What does will show up here by itself.", flow.KindApproval)
 }
 
 func (a *App) tasks(w http.ResponseWriter, r *http.Request, v viewer) error {
-	return a.waiting(w, r, v, "/tasks", "My tasks", "You have no tasks.", flow.KindTask, flow.KindQuestion)
+	return a.waiting(w, r, v, "/tasks", "My tasks", "You have no tasks. What you are asked to do will show up here by itself.", flow.KindTask, flow.KindQuestion)
 }
 
 func (a *App) waiting(w http.ResponseWriter, r *http.Request, v viewer, here, title, none string, kinds ...flow.Kind) error {
@@ -224,13 +224,23 @@ func (a *App) team(w http.ResponseWriter, r *http.Request, v viewer) error {
 	if err != nil {
 		return err
 	}
-	return a.list(w, r, v, "/team/"+q.Team, "Team", p, l)
+	reader, err := a.Desk.Reader(r.Context(), v.person)
+	if err != nil {
+		return err
+	}
+	title := q.Team
+	for _, t := range reader.Teams {
+		if t.Name == q.Team {
+			title = t.Title
+		}
+	}
+	return a.list(w, r, v, "/team/"+q.Team, "Requests of "+title, p, l)
 }
 
 // requestPage is all about one request.
 type requestPage struct {
 	bot.Sheet
-	State          template.HTML
+	Standing       template.HTML
 	About, Actions template.HTML
 	Steps          []stepView
 	History        []happening
@@ -256,7 +266,7 @@ func (a *App) request(w http.ResponseWriter, r *http.Request, v viewer) error {
 		return err
 	}
 	p := requestPage{Sheet: sheet}
-	if p.State, err = a.renderer(v.base).spans(sheet.State); err != nil {
+	if p.Standing, err = a.renderer(v.base).spans(sheet.Standing); err != nil {
 		return err
 	}
 	if p.About, err = a.renderer(v.base).blocks(sheet.About); err != nil {

@@ -87,7 +87,7 @@ func (d *desk) Sheet(_ context.Context, _ people.ID, id core.RequestID) (bot.She
 		return bot.Sheet{}, errs.New(errs.NotFound, "There is no such request.")
 	}
 	return bot.Sheet{
-		ID: id, Title: "<u>Title</u>", State: []view.Span{view.Words("<s>state</s>")},
+		ID: id, Title: "<u>Title</u>", State: flow.Pending, Standing: []view.Span{view.Words("<s>state</s>")},
 		Steps:   []bot.SheetStep{{State: flow.StepOpen, Text: []view.Span{view.Words("<q>step</q>")}}},
 		History: []bot.Happening{{Text: "<em>history</em>"}},
 	}, nil
@@ -207,7 +207,7 @@ func (p *person) act(t *testing.T, path string, values url.Values) map[string]st
 	case resp.Header.Get("HX-Retarget") == "#told":
 		p.told = append(p.told, content(doc))
 	}
-	if strings.Contains(resp.Header.Get("HX-Trigger"), "usher:done") || resp.Header.Get("HX-Redirect") != "" {
+	if trigger := resp.Header.Get("HX-Trigger"); strings.Contains(trigger, "usher:done") || strings.Contains(trigger, "usher:filed") {
 		p.form = nil
 	}
 	if forms := all(doc, tag("form")); len(forms) > 0 {

@@ -28,6 +28,7 @@ var program = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	afterAll(func() error { return os.RemoveAll(dir) })
 	bin := filepath.Join(dir, "usher")
 	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
@@ -35,11 +36,27 @@ var program = sync.OnceValues(func() (string, error) {
 	return bin, nil
 })
 
-// TestMain removes the program that was built.
+// what is left to do after all tests.
+var (
+	endings   []func() error
+	endingsMu sync.Mutex
+)
+
+// afterAll does something after all tests.
+func afterAll(do func() error) {
+	endingsMu.Lock()
+	defer endingsMu.Unlock()
+	endings = append(endings, do)
+}
+
+// TestMain ends and removes what the tests share.
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if bin, err := program(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(bin))
+	for _, do := range endings {
+		if err := do(); err != nil {
+			fmt.Fprintln(os.Stderr, "after all tests:", err)
+			code = max(code, 1)
+		}
 	}
 	os.Exit(code)
 }

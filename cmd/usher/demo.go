@@ -54,7 +54,7 @@ func (d *demoCommand) Run(ctx context.Context, c *Config, out streams) error {
 	}
 	return s.run(ctx, func(addr string) {
 		at := "http://" + addr
-		fmt.Fprintf(out.out, "usher's demo is ready: %s\nCtrl-C ends it.\n", at)
+		fmt.Fprintf(out.out, "usher's demo is ready: %s\nRequest something on the left, and watch the other panes. Ctrl-C ends it.\n", at)
 		if d.Open {
 			if err := browse(ctx, at); err != nil {
 				fmt.Fprintln(out.err, "usher: no browser could be opened; open the address yourself")
@@ -186,6 +186,7 @@ func (s *server) demo(ctx context.Context) (*web.Demo, error) {
 	return d, nil
 }
 
+// firstPanes returns what the stage shows at first.
 func firstPanes(persons []people.Person, personas []web.Persona, handles map[people.ID]string) []string {
 	at := slices.IndexFunc(persons, func(p people.Person) bool { return handles[p.Manager] != "" })
 	asks := persons[max(at, 0)]
@@ -193,12 +194,29 @@ func firstPanes(persons []people.Person, personas []web.Persona, handles map[peo
 	if manager := handles[asks.Manager]; manager != "" {
 		panes = append(panes, "/as/"+manager+"/approvals")
 	}
-	for _, p := range personas {
-		if len(p.Teams) > 0 {
-			return append(panes, "/as/"+p.Handle+"/team/"+p.Teams[0].Name)
-		}
+	if p, team := workers(personas); team != "" {
+		panes = append(panes, "/as/"+p.Handle+"/team/"+team)
 	}
 	return panes
+}
+
+// workers returns the team with the most members, and one of those.
+func workers(personas []web.Persona) (who web.Persona, team string) {
+	members := map[string]int{}
+	for _, p := range personas {
+		for _, t := range p.Teams {
+			if members[t.Name]++; members[t.Name] > members[team] {
+				team = t.Name
+			}
+		}
+	}
+	at := slices.IndexFunc(personas, func(p web.Persona) bool {
+		return slices.ContainsFunc(p.Teams, func(t people.Team) bool { return t.Name == team })
+	})
+	if at < 0 {
+		return web.Persona{}, ""
+	}
+	return personas[at], team
 }
 
 // forward makes the clock go ahead, and what is due by then happen.

@@ -17,11 +17,10 @@ const refresh = () => {
 };
 
 // A form that was sent for is shown as a dialog.
-document.addEventListener("htmx:afterSwap", () => {
-  const dialog = byId("dialog");
+document.addEventListener("htmx:afterSwap", (event) => {
   const form = byId("dialog-form");
-  if (dialog && form.firstElementChild && !dialog.open) {
-    dialog.showModal();
+  if (form && event.target === form && form.firstElementChild) {
+    if (!byId("dialog").open) byId("dialog").showModal();
     form.querySelector("input:not([type=hidden]), textarea, select")?.focus();
   }
 });
@@ -33,6 +32,14 @@ byId("dialog")?.addEventListener("close", () => byId("dialog-form").replaceChild
 document.addEventListener("usher:done", () => {
   byId("dialog")?.close();
   refresh();
+});
+
+// What a form became takes the place of the form, so that going back does not
+// lead to a form that was sent.
+document.addEventListener("usher:filed", (event) => {
+  const { at } = event.detail;
+  if (event.target.closest("dialog")) location.assign(at);
+  else location.replace(at);
 });
 
 // Problems stand at their inputs already; the inputs say so too.

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"flag"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// screenshots says to keep what the stage looks like, for the README.
+var screenshots = flag.Bool("screenshots", false, "write the README's screenshots anew")
+
+// keepScreenshot writes what the tab shows where the README looks for it, if
+// that was asked for.
+func (tb *tab) keepScreenshot(t *testing.T, name string) {
+	t.Helper()
+
+	png := tb.screenshot(t)
+	require.NotEmpty(t, png)
+	if *screenshots {
+		require.NoError(t, os.WriteFile(filepath.Join("testdata", name), png, 0o644))
+	}
+}
+
+func TestStageAskApproveHandOverDone(t *testing.T) {
+	t.Parallel()
+
+	tb := newTab(t, demoFor(t, ""), look{width: 1400, height: 820})
+	tb.open(t, "/").sees(t, "Request something on the left")
+	ana, bo, ivy := tb.pane(0), tb.pane(1), tb.pane(2)
+	bo.sees(t, "Bo Lindqvist", "Nothing waits for your approval")
+	ivy.sees(t, "Ivy Chen", "Requests of IT", "There is nothing here")
+
+	ana.click(t, "New laptop")
+	ana.choose(t, "Which model?", "13 inch")
+	ana.fill(t, "What is it for?", "Building the new app")
+	ana.click(t, "Submit")
+	ana.isAt(t, "/as/ana/requests/REQ-1")
+	bo.sees(t, "REQ-1 · New laptop", "Ana Ruiz", "13 inch", "Building the new app", "You are asked to approve or deny this")
+	ivy.sees(t, "REQ-1 · New laptop", "waiting for approval by Bo Lindqvist")
+	tb.pane(-1).in("#strip").sees(t, "Ana Ruiz asked for New laptop")
+	tb.pane(-1).fits(t)
+	tb.keepScreenshot(t, "stage-asked.png")
+
+	bo.click(t, "Approve")
+	bo.sees(t, "Nothing waits for your approval")
+	ana.sees(t, "Approved by Bo Lindqvist", "Budget: skipped", "Order it: unassigned")
+	ivy.sees(t, "Approved by Bo Lindqvist", "Order it: unassigned")
+	tb.pane(-1).in("#strip").sees(t, "Bo Lindqvist approved “Manager approval”")
+	tb.keepScreenshot(t, "stage-approved.png")
+
+	ivy.click(t, "Assign to me")
+	ivy.sees(t, "Assigned to Ivy Chen by Ivy Chen")
+	tb.pane(-1).choose(t, "Pane 2 shows", "Ivy Chen: tasks")
+	bo.sees(t, "My tasks", "Mark as done")
+	bo.click(t, "Mark as done")
+	bo.fill(t, "Note", "Ordered at the usual place")
+	bo.click(t, "Mark as done")
+	bo.sees(t, "You have no tasks")
+	ana.sees(t, "Ordered at the usual place", "Is it fine?: to be done by Ana Ruiz")
+	ana.click(t, "Mark as done")
+	ana.sees(t, "Note")
+	ana.click(t, "Mark as done")
+	ana.sees(t, "Done")
+	ana.misses(t, "Mark as done")
+	ivy.sees(t, "There is nothing here")
+	tb.pane(-1).in("#strip").sees(t, "REQ-1 ended: Done")
+}
+
+func TestStageIsLiveWithinASecond(t *testing.T) {
+	t.Parallel()
+
+	tb := newTab(t, demoFor(t, ""), desk)
+	tb.open(t, "/")
+	ana, bo := tb.pane(0), tb.pane(1)
+	const rounds = 5
+	fastest := time.Hour
+	for range rounds {
+		ana.click(t, "Request access")
+		ana.click(t, "Conference visit")
+		ana.fill(t, "Which conference?", "GopherCon")
+		ana.click(t, "Submit")
+		bo.click(t, "Approve")
+		pressed := time.Now()
+		ana.sees(t, "Approved by Bo Lindqvist")
+		fastest = min(fastest, time.Since(pressed))
+	}
+	t.Logf("the fastest of %d updates took %s", rounds, fastest.Round(time.Millisecond))
+	require.Less(t, fastest, time.Second, "a busy machine may slow down some updates, and not all")
+}
+
+func TestStageFastForwardMakesWhatIsDueHappen(t *testing.T) {
+	t.Parallel()
+
+	tb := newTab(t, demoFor(t, `
+people:
+  - {email: ana@acme.example, name: Ana Ruiz, manager: bo@acme.example}
+  - {email: bo@acme.example, name: Bo Lind}
+teams: [{name: it, title: IT, members: [bo@acme.example]}]
+request_types:
+  - {name: mug, title: Coffee mug, team: it, requesters: everyone, steps: [{approval: {id: ok, title: Approval, approvers: [manager]}}]}
+settings: {request_expires_after: 8d}
+`), desk)
+	page := tb.open(t, "/")
+	ana := tb.pane(0)
+	ana.click(t, "Coffee mug")
+	ana.click(t, "Submit")
+	ana.sees(t, "REQ-1", "Pending")
+	page.click(t, "1 week")
+	page.in("#strip").sees(t, time.Now().UTC().Add(7*24*time.Hour).Format("2 Jan 2006"))
+	page.click(t, "1 hour")
+	ana.sees(t, "Pending")
+	page.click(t, "1 day")
+	ana.sees(t, "Expired")
+	tb.pane(1).sees(t, "Nothing waits for your approval")
+}
+
+func TestStageLeadsDeepLinksToSomebody(t *testing.T) {
+	t.Parallel()
+
+	tb := newTab(t, demoFor(t, ""), desk)
+	file(t, tb, "ana", "Repair", map[string]string{"What is broken?": "The screen"})
+	tb.open(t, "/requests/REQ-1").isAt(t, "/as/ana/requests/REQ-1")
+}
+
+func TestDemoRefusesToListenForOthers(t *testing.T) {
+	t.Parallel()
+
+	for _, listen := range []string{"0.0.0.0:0", ":0", "[::]:0", "192.0.2.1:0", "usher.example:80"} {
+		err := (&demoCommand{}).Run(t.Context(), &Config{Listen: listen}, streams{out: t.Output(), err: t.Output()})
+		require.ErrorContains(t, err, "this machine only", listen)
+	}
+}
+
+func TestDemoIsReadyInUnderTwoSeconds(t *testing.T) {
+	t.Parallel()
+
+	const tries = 3
+	fastest := time.Hour
+	for range tries {
+		begun := time.Now()
+		at := demoFor(t, "")
+		resp, err := http.Get(at)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, http.StatusOK, resp.StatusCode)
+		fastest = min(fastest, time.Since(begun))
+	}
+	t.Logf("the fastest of %d starts took %s", tries, fastest.Round(time.Millisecond))
+	require.Less(t, fastest, 2*time.Second, "a busy machine may slow down some starts, and not all")
+}
+
+func TestDemoKeepsItsDatabaseWhereItIsToldTo(t *testing.T) {
+	t.Parallel()
+
+	// demoFor keeps it, so the test's own folder is not empty afterwards.
+	dir := t.TempDir()
+	folder, clean, err := (&demoCommand{Keep: dir}).folder()
+	require.NoError(t, err)
+	clean()
+	require.Equal(t, dir, folder)
+	require.DirExists(t, dir)
+	folder, clean, err = (&demoCommand{}).folder()
+	require.NoError(t, err)
+	require.DirExists(t, folder)
+	clean()
+	require.NoDirExists(t, folder)
+}
+
+func TestServeHasNoPersonas(t *testing.T) {
+	t.Parallel()
+
+	w := newWebWorld(t)
+	for _, who := range []string{"", "session"} {
+		client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		if who != "" {
+			client.Jar = w.signedIn(t, "ana@acme.example")
+		}
+		for _, path := range []string{"/as/ana/", "/as/bo/approvals", "/as/ana/events", "/stage/strip", "/stage/events"} {
+			resp, err := client.Get(w.url + path)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			if who == "" {
+				require.Contains(t, []int{http.StatusSeeOther, http.StatusUnauthorized}, resp.StatusCode, path)
+			} else {
+				require.Equal(t, http.StatusNotFound, resp.StatusCode, path)
+			}
+		}
+		for _, path := range []string{"/as/ana/press", "/as/ana/submit", "/stage/forward"} {
+			resp, err := client.Post(w.url+path, "application/x-www-form-urlencoded", strings.NewReader(url.Values{"by": {"day"}}.Encode()))
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			require.Contains(t, []int{http.StatusUnauthorized, http.StatusNotFound}, resp.StatusCode, path)
+		}
+	}
+}
