@@ -21,10 +21,14 @@ type Directory interface {
 	TeamMembers(ctx context.Context, team string) ([]Person, error)
 }
 
-// Concerned are the persons of a request that selectors may stand for.
+// Concerned is what selectors may look at of a request.
 type Concerned struct {
 	Requester ID
-	Assignee  ID // the request assignee; empty: none
+	Assignee  ID         // the request assignee; empty: none
+	Owners    []Selector // of the resource that is asked for
+	Approvers []ID       // who is asked at the step
+	// Addresses evaluates a rule. A rule that can't be evaluated finds nobody.
+	Addresses func(ctx context.Context, rule string) ([]string, error)
 }
 
 // Resolve returns the active persons that the selectors stand for, each once,
@@ -66,9 +70,40 @@ func resolveOne(ctx context.Context, dir Directory, s Selector, who Concerned) (
 		return managersOf(ctx, dir, who.Requester, 1)
 	case ManagerOfManager:
 		return managersOf(ctx, dir, who.Requester, 2)
+	case ManagerOfApprover:
+		return each(who.Approvers, func(id ID) ([]Person, error) { return managersOf(ctx, dir, id, 1) })
+	case ResourceOwners:
+		// Owners can't be named by what depends on owners.
+		return Resolve(ctx, dir, who.Owners, Concerned{Requester: who.Requester, Assignee: who.Assignee, Addresses: who.Addresses})
+	case ByRule:
+		return byRule(ctx, dir, s.Arg, who)
 	default:
 		return nil, fmt.Errorf("unknown selector kind %q", s.Kind)
 	}
+}
+
+// byRule returns the persons whose addresses the rule returns.
+func byRule(ctx context.Context, dir Directory, rule string, who Concerned) ([]Person, error) {
+	if who.Addresses == nil {
+		return nil, nil
+	}
+	addresses, err := who.Addresses(ctx, rule)
+	if err != nil {
+		return nil, err
+	}
+	return each(addresses, func(address string) ([]Person, error) { return oneOrNone(dir.PersonByEmail(ctx, address)) })
+}
+
+func each[T any](of []T, find func(T) ([]Person, error)) ([]Person, error) {
+	var found []Person
+	for _, one := range of {
+		persons, err := find(one)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, persons...)
+	}
+	return found, nil
 }
 
 // managersOf climbs the line of management by the given number of levels.

@@ -1,18 +1,23 @@
 // Package rules evaluates what policy writes in CEL: whether a step's condition
-// holds, and whether a rule admits a requester.
+// or a rule that decides it holds, whom a rule asks, and whether one admits a
+// requester.
 package rules
 
 import (
 	"errors"
 	"fmt"
+	"math"
+	"reflect"
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/ext"
 
 	"github.com/usher-access/usher/core/flow"
@@ -23,11 +28,17 @@ const (
 	maxLength = 4_000     // characters of an expression
 	maxCost   = 1_000_000 // of one evaluation, in CEL's units
 	maxCached = 10_000    // compiled expressions
+
+	// endless is the duration of access that has no end, so that it is longer than any.
+	endless = time.Duration(math.MaxInt64)
 )
 
 // Variables that expressions may use.
 const (
 	varRequester = "requester"
+	varResource  = "resource"
+	varLevel     = "level"
+	varDuration  = "duration"
 	varAnswers   = "answers"
 	varSteps     = "steps"
 	varNow       = "now"
@@ -35,8 +46,8 @@ const (
 
 // Engine compiles and evaluates expressions. It is safe for concurrent use.
 type Engine struct {
-	env   *cel.Env // for conditions
-	about *cel.Env // for rules about the requester
+	env   *cel.Env // for what looks at a request
+	about *cel.Env // for rules about the requester alone
 
 	mu       sync.Mutex
 	programs map[string]cel.Program
@@ -50,6 +61,9 @@ func New() (*Engine, error) {
 		return nil, fmt.Errorf("set up rules: %w", err)
 	}
 	env, err := about.Extend(
+		cel.Variable(varResource, cel.StringType),
+		cel.Variable(varLevel, cel.StringType),
+		cel.Variable(varDuration, cel.DurationType),
 		cel.Variable(varAnswers, object),
 		cel.Variable(varSteps, cel.MapType(cel.StringType, object)))
 	if err != nil {
@@ -64,20 +78,40 @@ func (e *Engine) Holds(when flow.When, facts flow.Facts) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return e.eval(e.env, "when\x00"+expr, expr, map[string]any{
-		varRequester: requester(facts), varNow: facts.Now,
-		varAnswers: answers(facts), varSteps: steps(facts),
-	})
+	return e.holds(e.env, "when\x00"+expr, expr, variables(facts))
 }
 
 // Matches reports whether a rule about the requester holds.
 func (e *Engine) Matches(rule string, facts flow.Facts) (bool, error) {
-	return e.eval(e.about, "rule\x00"+rule, rule, map[string]any{varRequester: requester(facts), varNow: facts.Now})
+	return e.holds(e.about, "rule\x00"+rule, rule, map[string]any{varRequester: requester(facts), varNow: facts.Now})
+}
+
+// Addresses returns the e-mail addresses that a rule about a request returns: a
+// list of them, or one.
+func (e *Engine) Addresses(rule string, facts flow.Facts) ([]string, error) {
+	value, err := e.eval(e.env, checkAddresses, "addresses\x00"+rule, rule, variables(facts))
+	if err != nil {
+		return nil, err
+	}
+	if one, ok := value.Value().(string); ok {
+		return []string{one}, nil
+	}
+	list, err := value.ConvertToNative(reflect.TypeFor[[]string]())
+	if err != nil {
+		return nil, fmt.Errorf("evaluate %q: it returns no e-mail addresses", rule)
+	}
+	return list.([]string), nil
+}
+
+// CheckAddresses returns what is wrong with a rule that shall return e-mail
+// addresses, of a step that comes after the given ones: a sentence, or nil.
+func (e *Engine) CheckAddresses(rule string, before []flow.Step) error {
+	return e.check(rule, checkAddresses, before)
 }
 
 // CheckRule returns what is wrong with a rule about the requester.
 func (e *Engine) CheckRule(rule string) error {
-	_, err := compile(e.about, rule)
+	_, err := compile(e.about, checkBool, rule)
 	return err
 }
 
@@ -88,12 +122,16 @@ func (e *Engine) Check(when flow.When, before []flow.Step) error {
 	if err != nil {
 		return err
 	}
-	checked, err := compile(e.env, expr)
+	return e.check(expr, checkBool, before)
+}
+
+func (e *Engine) check(expr string, result resultCheck, before []flow.Step) error {
+	checked, err := compile(e.env, result, expr)
 	if err != nil {
 		return err
 	}
-	for _, ref := range references(checked) {
-		if err := ref.check(before); err != nil {
+	for _, r := range references(checked) {
+		if err := r.check(before); err != nil {
 			return err
 		}
 	}
@@ -107,20 +145,39 @@ func (e *Engine) Outcomes(when flow.When, before []flow.Step) ([]string, error) 
 	if err != nil {
 		return nil, err
 	}
-	checked, err := compile(e.env, expr)
+	checked, err := compile(e.env, checkBool, expr)
 	if err != nil {
 		return nil, err
 	}
 	var ids []string
-	for _, ref := range references(checked) {
-		if ref.variable == varSteps {
-			ids = append(ids, ref.id)
+	for _, r := range references(checked) {
+		if r.variable == varSteps {
+			ids = append(ids, r.id)
 		}
 	}
 	return ids, nil
 }
 
-func compile(env *cel.Env, expr string) (*cel.Ast, error) {
+// resultCheck returns what is wrong with the type of what an expression returns.
+type resultCheck func(t *cel.Type) error
+
+func checkBool(t *cel.Type) error {
+	if !t.IsExactType(types.BoolType) && !t.IsExactType(types.DynType) {
+		return fmt.Errorf("it must be true or false, and it is of type %s", t)
+	}
+	return nil
+}
+
+func checkAddresses(t *cel.Type) error {
+	for _, good := range []*cel.Type{types.DynType, types.StringType, cel.ListType(types.StringType), cel.ListType(types.DynType)} {
+		if t.IsExactType(good) {
+			return nil
+		}
+	}
+	return fmt.Errorf("it must be a list of e-mail addresses, and it is of type %s", t)
+}
+
+func compile(env *cel.Env, result resultCheck, expr string) (*cel.Ast, error) {
 	if len([]rune(expr)) > maxLength {
 		return nil, fmt.Errorf("it is longer than %d characters", maxLength)
 	}
@@ -129,20 +186,13 @@ func compile(env *cel.Env, expr string) (*cel.Ast, error) {
 		first := issues.Errors()[0]
 		return nil, fmt.Errorf("at character %d: %s", first.Location.Column()+1, first.Message)
 	}
-	if t := checked.OutputType(); !t.IsExactType(types.BoolType) && !t.IsExactType(types.DynType) {
-		return nil, fmt.Errorf("it must be true or false, and it is of type %s", t)
-	}
-	return checked, nil
+	return checked, result(checked.OutputType())
 }
 
-func (e *Engine) eval(env *cel.Env, key, expr string, vars map[string]any) (bool, error) {
-	program, err := e.program(env, key, expr)
+func (e *Engine) holds(env *cel.Env, key, expr string, vars map[string]any) (bool, error) {
+	value, err := e.eval(env, checkBool, key, expr, vars)
 	if err != nil {
 		return false, err
-	}
-	value, _, err := program.Eval(vars)
-	if err != nil {
-		return false, fmt.Errorf("evaluate %q: %w", expr, err)
 	}
 	holds, ok := value.Value().(bool)
 	if !ok {
@@ -151,13 +201,25 @@ func (e *Engine) eval(env *cel.Env, key, expr string, vars map[string]any) (bool
 	return holds, nil
 }
 
-func (e *Engine) program(env *cel.Env, key, expr string) (cel.Program, error) {
+func (e *Engine) eval(env *cel.Env, result resultCheck, key, expr string, vars map[string]any) (ref.Val, error) {
+	program, err := e.program(env, result, key, expr)
+	if err != nil {
+		return nil, err
+	}
+	value, _, err := program.Eval(vars)
+	if err != nil {
+		return nil, fmt.Errorf("evaluate %q: %w", expr, err)
+	}
+	return value, nil
+}
+
+func (e *Engine) program(env *cel.Env, result resultCheck, key, expr string) (cel.Program, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if p, ok := e.programs[key]; ok {
 		return p, nil
 	}
-	checked, err := compile(env, expr)
+	checked, err := compile(env, result, expr)
 	if err != nil {
 		return nil, err
 	}
@@ -229,6 +291,22 @@ func references(checked *cel.Ast) []reference {
 	return refs
 }
 
+// variables are what an expression about a request may look at.
+func variables(f flow.Facts) map[string]any {
+	ask := flow.Ask{}
+	if f.Run.Ask != nil {
+		ask = *f.Run.Ask
+		if ask.Duration == 0 {
+			ask.Duration = endless
+		}
+	}
+	return map[string]any{
+		varRequester: requester(f), varNow: f.Now,
+		varResource: ask.Resource, varLevel: ask.Level, varDuration: ask.Duration,
+		varAnswers: answers(f), varSteps: steps(f),
+	}
+}
+
 // requester is who asks, as rules see the person.
 func requester(f flow.Facts) map[string]any {
 	p := f.Requester
@@ -296,9 +374,7 @@ func steps(f flow.Facts) map[string]map[string]any {
 	out := map[string]map[string]any{}
 	for i, course := range f.Run.Steps {
 		outcome, by := "", ""
-		switch course.State {
-		case flow.StepWaiting, flow.StepOpen:
-		default:
+		if course.State.Over() {
 			outcome = string(course.State)
 		}
 		if act, ok := course.Last(); ok {
