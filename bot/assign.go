@@ -30,10 +30,10 @@ func (b *Bot) openAssign(ctx context.Context, actor core.Actor, action string, t
 		return OpenForm{Form: form}, nil
 	}
 	form.Title, form.Submit = "Reassign", "Reassign"
-	if awaited := c.Run.Steps[i].Awaited(); len(awaited) > 1 && len(awaited) <= listMax {
+	if unheard := c.Run.Steps[i].Unheard(); len(unheard) > 1 && len(unheard) <= listMax {
 		form.Blocks = append(form.Blocks, view.Input{
 			ID: inputFrom, Label: "Instead of", Hint: "Leave this empty to relieve everybody who has not acted yet.",
-			Field: view.PersonField{Options: personOptions(personsOf(c, awaited))},
+			Field: view.PersonField{Options: personOptions(personsOf(c, unheard))},
 		})
 	}
 	return OpenForm{Form: form}, nil

@@ -264,7 +264,7 @@ func progress(c core.Case, i int) string {
 	if step.Approval == nil || course.State != flow.StepOpen {
 		return ""
 	}
-	needed, approvals := step.Approval.Needs.Of(len(course.Assignees)), course.Approvals()
+	needed, approvals := c.Run.Needed(i), course.Approvals()
 	if needed < 2 {
 		return ""
 	}

@@ -18,14 +18,21 @@ type Assignment struct {
 	Round int       // the step's round as the actor saw it
 }
 
-// Assign gives an open step to somebody, or to somebody else. Members of the
-// request type's team and the request assignee may do that; anybody else gets
-// errs.Denied. It returns errs.Conflict when the step was given to somebody
-// since the actor looked, and errs.Invalid when the person may not have it.
+// Assign gives an open step to somebody, or to somebody else. Those who look
+// after the request may do that: the request assignee, members of its team,
+// owners of its resource. Somebody who is asked to act may give their own part
+// away. Anybody else gets errs.Denied. It returns errs.Conflict when the step was
+// given to somebody since the actor looked, and errs.Invalid when the person may
+// not have it.
 func (s *Service) Assign(ctx context.Context, actor Actor, ref StepRef, a Assignment) (Request, error) {
+	now := s.now()
 	r, err := s.change(ctx, actor, ref.Request, func(ctx context.Context, tx Tx, r Request) (flow.Event, error) {
-		if err := mayAssign(ctx, tx, actor.Person, r); err != nil {
-			return nil, err
+		event := flow.Assigned{Step: ref.Step, By: actor.Person, From: a.From, To: a.To, Round: a.Round}
+		if err := mayTend(ctx, tx, actor.Person, r); err != nil {
+			if !errors.Is(err, errs.Denied) || !r.asks(actor.Person, ref.Step) {
+				return nil, err
+			}
+			event.From = actor.Person
 		}
 		to, err := tx.Person(ctx, a.To)
 		if errors.Is(err, errs.NotFound) || err == nil && !to.Active {
@@ -34,7 +41,8 @@ func (s *Service) Assign(ctx context.Context, actor Actor, ref StepRef, a Assign
 		if err != nil {
 			return nil, err
 		}
-		return flow.Assigned{Step: ref.Step, By: actor.Person, From: a.From, To: a.To, Round: a.Round}, nil
+		event.Delegates, err = delegatesOf(ctx, tx, []people.ID{a.To}, now)
+		return event, err
 	})
 	if err != nil {
 		return Request{}, fmt.Errorf("assign step %s of %s: %w", ref.Step, ref.Request, err)
@@ -42,32 +50,68 @@ func (s *Service) Assign(ctx context.Context, actor Actor, ref StepRef, a Assign
 	return r, nil
 }
 
-// MayAssign returns nil if the person may give the request's steps to somebody
-// now, and otherwise the refusal that Assign would return.
+// asks reports whether the person is asked to act on the step and has not, in
+// their own place.
+func (r Request) asks(id people.ID, stepID string) bool {
+	_, i, ok := r.Run.Flow.Step(stepID)
+	return ok && slices.Contains(r.Run.Steps[i].Unheard(), id)
+}
+
+// MayAssign returns nil if the person may give any of the request's steps to
+// somebody now, and otherwise the refusal that Assign would return.
 func (s *Service) MayAssign(ctx context.Context, actor people.ID, id RequestID) error {
+	return s.MayTend(ctx, actor, id)
+}
+
+// MayTend returns nil if the person looks after the request: they may assign
+// and escalate its steps, end its timers, and finish its actions. Anybody else
+// gets errs.Denied.
+func (s *Service) MayTend(ctx context.Context, actor people.ID, id RequestID) error {
 	r, err := s.store.Request(ctx, id)
 	if err != nil {
 		return err
 	}
-	return mayAssign(ctx, s.store, actor, r)
+	return mayTend(ctx, s.store, actor, r)
 }
 
-func mayAssign(ctx context.Context, reader Reader, id people.ID, r Request) error {
+// mayTend returns nil if the person looks after the request: the request
+// assignee, a member of its team, an owner of its resource.
+func mayTend(ctx context.Context, reader Reader, id people.ID, r Request) error {
 	if _, err := activePerson(ctx, reader, id); err != nil {
 		return err
 	}
 	if id == r.Assignee {
 		return nil
 	}
-	teams, err := reader.TeamsOf(ctx, id)
-	if err != nil || slices.Contains(teams, r.Team) {
-		return err
+	whose := "owners of the resource"
+	if r.Team != "" {
+		teams, err := reader.TeamsOf(ctx, id)
+		if err != nil || slices.Contains(teams, r.Team) {
+			return err
+		}
+		team, err := reader.Team(ctx, r.Team)
+		if err != nil {
+			return err
+		}
+		whose = "members of " + team.Title
 	}
-	team, err := reader.Team(ctx, r.Team)
-	if err != nil {
-		return err
+	if r.Access != nil {
+		owners, err := ownersOf(ctx, reader, r.Access.Resource)
+		if err != nil || slices.Contains(owners, id) {
+			return err
+		}
 	}
-	return errs.New(errs.Denied, "Only members of %s can give its steps to somebody, so nothing was changed.", team.Title)
+	return errs.New(errs.Denied, "Only %s can do this, so nothing was changed.", whose)
+}
+
+// ownerSelectors returns what the policy says now of the owners of the resource
+// that the request is about.
+func ownerSelectors(ctx context.Context, reader Reader, r Request) ([]people.Selector, error) {
+	if r.Access == nil {
+		return nil, nil
+	}
+	resource, err := reader.Resource(ctx, r.Access.Resource)
+	return resource.Owners, ignoreNotFound(err)
 }
 
 // Assignable returns at most limit persons to whom the step may be given, whose
@@ -77,7 +121,7 @@ func (s *Service) Assignable(ctx context.Context, actor people.ID, ref StepRef, 
 	if err != nil {
 		return nil, err
 	}
-	if err := mayAssign(ctx, s.store, actor, r); err != nil {
+	if err := mayTend(ctx, s.store, actor, r); err != nil && !r.asks(actor, ref.Step) {
 		return nil, err
 	}
 	step, i, ok := r.Run.Flow.Step(ref.Step)

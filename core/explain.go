@@ -49,9 +49,17 @@ func sentenceFor(refusal *flow.Refusal, request Request, persons map[people.ID]p
 		return errs.Denied, "This step is not assigned to you, so nothing was changed."
 	case flow.AlreadyActed:
 		return errs.Conflict, fmt.Sprintf("You already %s this at %s.", past(refusal.Act.Verb), at)
+	case flow.AlreadyHeard:
+		if refusal.Act.For == "" {
+			return errs.Conflict, fmt.Sprintf("%s already %s this at %s, for whom you stand in.", by, past(refusal.Act.Verb), at)
+		}
+		return errs.Conflict, fmt.Sprintf("%s already %s this in your place at %s.", by, past(refusal.Act.Verb), at)
 	case flow.StepClosed:
 		if refusal.Act.Verb == "" {
 			return errs.Conflict, "This step is not open, so nothing was changed."
+		}
+		if refusal.Act.By == "" {
+			return errs.Conflict, fmt.Sprintf("This was already %s without a person at %s: %s.", past(refusal.Act.Verb), at, refusal.Act.Note)
 		}
 		return errs.Conflict, fmt.Sprintf("This was already %s by %s at %s.", past(refusal.Act.Verb), by, at)
 	case flow.RunClosed:
@@ -63,6 +71,20 @@ func sentenceFor(refusal *flow.Refusal, request Request, persons map[people.ID]p
 		return errs.Invalid, "Please give a reason."
 	case flow.NoteTooLong:
 		return errs.Invalid, fmt.Sprintf("Please shorten this to %d characters.", flow.MaxText)
+	case flow.TooLate:
+		return errs.Conflict, fmt.Sprintf("The time to act on this was over at %s, so nothing was changed.", at)
+	case flow.EscalatedBefore:
+		return errs.Conflict, fmt.Sprintf("%s already escalated this at %s.", by, at)
+	case flow.NobodyHigher:
+		return errs.Invalid, "No manager was found who could be asked as well. Let somebody who looks after the request assign it instead."
+	case flow.InquiryOpen:
+		return errs.Conflict, fmt.Sprintf("%s asked the requester something at %s. Wait for the answer, or decide.", by, at)
+	case flow.NothingAsked:
+		return errs.Conflict, "Nothing is asked of the requester any more, so nothing was changed."
+	case flow.TextMissing:
+		return errs.Invalid, "Please write something."
+	case flow.Widened:
+		return errs.Invalid, "You can shorten the time or choose a lower level, and nothing more than what was asked for."
 	case flow.AnswerMissing:
 		return errs.Invalid, "Please answer this."
 	case flow.AssignedMeanwhile:
@@ -72,7 +94,7 @@ func sentenceFor(refusal *flow.Refusal, request Request, persons map[people.ID]p
 	case flow.TooFew:
 		return errs.Invalid, fmt.Sprintf("%d people must approve this step. Say whom the new person replaces.", refusal.Needs)
 	case flow.NotRequester:
-		return errs.Denied, "Only the person who made this request can cancel it."
+		return errs.Denied, "Only the requester can do this, so nothing was changed."
 	case flow.AlreadyTouched:
 		return errs.Conflict, "Somebody has acted on this request, so it can't be cancelled any more."
 	default:
@@ -88,6 +110,10 @@ func past(v flow.Verb) string {
 		return "denied"
 	case flow.Complete:
 		return "done"
+	case flow.End:
+		return "ended"
+	case flow.Retry:
+		return "tried again"
 	default:
 		return "answered"
 	}

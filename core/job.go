@@ -26,14 +26,24 @@ type SyncPostings struct {
 // Kind names the job.
 func (SyncPostings) Kind() string { return "sync_postings" }
 
-// ExpireRequest ends a request that nobody acted on for too long, or looks
-// again later.
-type ExpireRequest struct {
+// TendRequest lets happen what is due to a request by the given moment: timers,
+// reminders, escalations, timeouts, its expiry and the warnings before.
+type TendRequest struct {
 	Request RequestID `json:"request"`
+	Due     time.Time `json:"due"`
 }
 
 // Kind names the job.
-func (ExpireRequest) Kind() string { return "expire_request" }
+func (TendRequest) Kind() string { return "tend_request" }
+
+// ApplyDelegation brings a person's open steps in line with their delegation.
+type ApplyDelegation struct {
+	Person people.ID `json:"person"`
+	Below  RequestID `json:"below,omitzero"` // go on below this request; 0: begin
+}
+
+// Kind names the job.
+func (ApplyDelegation) Kind() string { return "apply_delegation" }
 
 // TendGrant lets happen what is due to a grant by the given moment: its start,
 // warnings, its end.

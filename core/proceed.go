@@ -34,13 +34,39 @@ func (s *Service) proceed(ctx context.Context, tx Tx, r *Request, changes *[]flo
 	}
 }
 
-// reach finds out whether a step's condition holds and who is asked. A
-// condition that can't be evaluated holds: what guards access is never skipped
-// by mistake.
+// lookup answers what an open step needs to know of one request, at one moment.
+type lookup struct {
+	service *Service
+	tx      Tx
+	request Request
+	now     time.Time
+	facts   func(ctx context.Context) (flow.Facts, error) // read when they are first needed
+}
+
+func (s *Service) look(tx Tx, r Request, now time.Time) *lookup {
+	l := &lookup{service: s, tx: tx, request: r, now: now}
+	var read *flow.Facts
+	l.facts = func(ctx context.Context) (flow.Facts, error) {
+		if read != nil {
+			return *read, nil
+		}
+		facts, err := s.facts(ctx, tx, r, now)
+		if err == nil {
+			read = &facts
+		}
+		return facts, err
+	}
+	return l
+}
+
+// reach finds out whether a step's condition holds, whether rules decide it,
+// and who is asked. A condition that can't be evaluated holds: what guards
+// access is never skipped by mistake.
 func (s *Service) reach(ctx context.Context, tx Tx, r Request, step flow.Step, now time.Time) (flow.Reached, error) {
+	l := s.look(tx, r, now)
 	reached := flow.Reached{Step: step.ID}
 	if step.When != nil {
-		facts, err := s.facts(ctx, tx, r, now)
+		facts, err := l.facts(ctx)
 		if err != nil {
 			return reached, err
 		}
@@ -49,21 +75,47 @@ func (s *Service) reach(ctx context.Context, tx Tx, r Request, step flow.Step, n
 			return reached, nil
 		}
 	}
-	wanted, needed := selectorsOf(step)
-	asked, err := s.find(ctx, tx, r, step, wanted)
-	if err != nil {
+	switch {
+	case step.Timer != nil:
+		return reached, nil
+	case !step.Asks():
+		if s.provisioners[step.Action.Kind] == nil {
+			reached.Failed = whyByHand(*step.Action)
+		}
+		return reached, nil
+	}
+	var err error
+	if reached.Auto, err = l.verdict(ctx, step); err != nil || reached.Auto != nil {
 		return reached, err
 	}
-	if fallback := fallbackOf(step); len(asked) < needed && len(fallback) > 0 {
-		if asked, err = s.find(ctx, tx, r, step, slices.Concat(wanted, fallback)); err != nil {
-			return reached, err
+	return reached, l.ask(ctx, step, &reached)
+}
+
+// ask finds out who is asked to act on the step.
+func (l *lookup) ask(ctx context.Context, step flow.Step, reached *flow.Reached) error {
+	wanted, needed := selectorsOf(step)
+	asked, err := l.find(ctx, step, wanted)
+	if err != nil {
+		return err
+	}
+	if len(asked) == 0 {
+		if reached.Self, err = l.self(ctx, step); err != nil {
+			return err
 		}
+		if reached.Self {
+			asked = []people.ID{l.request.Requester}
+		}
+	}
+	if fallback := fallbackOf(step); len(asked) < needed && len(fallback) > 0 {
 		wanted = slices.Concat(wanted, fallback)
+		if asked, err = l.find(ctx, step, wanted); err != nil {
+			return err
+		}
 	}
 	switch {
 	case len(asked) > people.MaxAsked:
 		reached.Why = fmt.Sprintf("%s finds %d people, and a step can ask at most %d", list(wanted), len(asked), people.MaxAsked)
-		return reached, nil
+		return nil
 	case len(wanted) == 0:
 		reached.Why = "nobody is named for it"
 	case len(asked) == 0:
@@ -72,12 +124,38 @@ func (s *Service) reach(ctx context.Context, tx Tx, r Request, step flow.Step, n
 		reached.Why = fmt.Sprintf("%d must approve, and %d was found for %s", needed, len(asked), list(wanted))
 	}
 	reached.Assignees = asked
-	return reached, nil
+	reached.Delegates, err = delegatesOf(ctx, l.tx, asked, l.now)
+	return err
+}
+
+// self reports whether the step is an approval that names the requester alone,
+// where the settings allow them to decide it.
+func (l *lookup) self(ctx context.Context, step flow.Step) (bool, error) {
+	if step.Approval == nil || len(step.Approval.Approvers) != 1 || step.Approval.Approvers[0].Kind != people.ByEmail {
+		return false, nil
+	}
+	named, err := l.tx.PersonByEmail(ctx, step.Approval.Approvers[0].Arg)
+	if err != nil || named.ID != l.request.Requester || !named.Active {
+		return false, ignoreNotFound(err)
+	}
+	settings, err := l.tx.Settings(ctx)
+	return settings.SelfApproval == SelfNamed, err
 }
 
 // find resolves selectors to those who may act on the step.
-func (s *Service) find(ctx context.Context, tx Tx, r Request, step flow.Step, selectors []people.Selector) ([]people.ID, error) {
-	found, err := people.Resolve(ctx, tx, selectors, people.Concerned{Requester: r.Requester, Assignee: r.Assignee})
+func (l *lookup) find(ctx context.Context, step flow.Step, selectors []people.Selector) ([]people.ID, error) {
+	r := l.request
+	who := people.Concerned{Requester: r.Requester, Assignee: r.Assignee, Addresses: l.addresses}
+	if _, i, ok := r.Run.Flow.Step(step.ID); ok {
+		who.Approvers = r.Run.Steps[i].Unheard()
+	}
+	var err error
+	if owned := func(s people.Selector) bool { return s.Kind == people.ResourceOwners }; slices.ContainsFunc(selectors, owned) {
+		if who.Owners, err = ownerSelectors(ctx, l.tx, r); err != nil {
+			return nil, err
+		}
+	}
+	found, err := people.Resolve(ctx, l.tx, selectors, who)
 	if err != nil {
 		return nil, err
 	}
@@ -91,13 +169,70 @@ func (s *Service) find(ctx context.Context, tx Tx, r Request, step flow.Step, se
 	return ids, nil
 }
 
+// addresses evaluates a rule that returns addresses, of which at most one more
+// is looked at than a step can ask.
+func (l *lookup) addresses(ctx context.Context, rule string) ([]string, error) {
+	facts, err := l.facts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := l.service.rules.Addresses(rule, facts)
+	if err != nil {
+		return nil, nil //nolint:nilerr // a rule that can't be evaluated finds nobody
+	}
+	return found[:min(len(found), people.MaxAsked+1)], nil
+}
+
+// maxRuleShown is how much of a rule the record shows.
+const maxRuleShown = 500
+
+// verdict returns what the step's rules decide, or nil when people do.
+func (l *lookup) verdict(ctx context.Context, step flow.Step) (*flow.Verdict, error) {
+	if !step.Automatic(l.request.Run.Ask) {
+		return nil, nil
+	}
+	auto := step.Approval.Auto
+	facts, err := l.facts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	holds := func(rule string) bool {
+		if rule == "" {
+			return false
+		}
+		holds, err := l.service.rules.Holds(flow.When{CEL: rule}, facts)
+		return err == nil && holds
+	}
+	shown := func(rule string) string {
+		if runes := []rune(rule); len(runes) > maxRuleShown {
+			rule = string(runes[:maxRuleShown]) + "…"
+		}
+		return "rule " + rule
+	}
+	switch {
+	case holds(auto.DenyWhen):
+		return &flow.Verdict{Verb: flow.Deny, Rule: shown(auto.DenyWhen)}, nil
+	case !holds(auto.ApproveWhen):
+		return nil, nil
+	}
+	if auto.Count > 0 {
+		counted, err := l.tx.CountAuto(ctx, AutoCount{
+			Rule: l.request.source() + "/" + step.ID, At: l.now, Since: l.now.Add(-auto.Per), Most: auto.Count,
+		})
+		if err != nil || !counted {
+			return nil, err
+		}
+	}
+	return &flow.Verdict{Verb: flow.Approve, Rule: shown(auto.ApproveWhen)}, nil
+}
+
 // selectorsOf returns whom a step asks and how many persons it needs.
 func selectorsOf(step flow.Step) ([]people.Selector, int) {
 	switch {
 	case step.Approval != nil:
 		return step.Approval.Approvers, step.Approval.Needs.Of(1)
-	case step.Task != nil:
-		return step.Task.Assignees, 1
+	case step.Duty() != nil:
+		return step.Duty().Assignees, 1
 	case len(step.Question.Assignees) > 0:
 		return step.Question.Assignees, 1
 	default:
@@ -109,8 +244,8 @@ func fallbackOf(step flow.Step) []people.Selector {
 	switch {
 	case step.Approval != nil:
 		return step.Approval.Fallback
-	case step.Task != nil:
-		return step.Task.Fallback
+	case step.Duty() != nil:
+		return step.Duty().Fallback
 	default:
 		return nil
 	}

@@ -72,7 +72,8 @@ type Asked struct {
 	Person people.ID
 }
 
-// Asked returns who is waited for.
+// Asked returns who is waited for: at the open step, and the requester when a
+// question was put to them.
 func (r Request) Asked() []Asked {
 	step, i, open := r.Run.Open()
 	if !open {
@@ -82,33 +83,56 @@ func (r Request) Asked() []Asked {
 	for _, id := range r.Run.Steps[i].Awaited() {
 		asked = append(asked, Asked{Step: step.ID, Kind: step.Kind(), Person: id})
 	}
+	_, inquired := r.Run.Inquiry()
+	if itself := func(a Asked) bool { return a.Person == r.Requester }; inquired && !slices.ContainsFunc(asked, itself) {
+		asked = append(asked, Asked{Step: step.ID, Kind: flow.KindQuestion, Person: r.Requester})
+	}
 	return asked
 }
 
-// Unassigned reports whether the open step lacks somebody to act on it.
+// Unassigned reports whether the open step lacks somebody to act on it, or is an
+// action that failed and somebody must look after.
 func (r Request) Unassigned() bool {
 	_, i, open := r.Run.Open()
-	return open && r.Run.Short(i)
+	return open && (r.Run.Short(i) || r.Run.Steps[i].State == flow.StepFailed)
+}
+
+// source names what the request's flow comes from.
+func (r Request) source() string {
+	if r.Access != nil {
+		return "condition:" + r.Access.Condition
+	}
+	return "type:" + r.Type
 }
 
 // Involves reports whether the request is this person's business: they made it,
-// look after it, or were asked about it.
+// look after it, follow it, or were asked about it.
 func (r Request) Involves(id people.ID) bool {
-	return id == r.Requester || id == r.Creator || id == r.Assignee ||
+	return id == r.Requester || id == r.Creator || id == r.Assignee || slices.Contains(r.Followers, id) ||
 		slices.ContainsFunc(r.Run.Steps, func(c flow.Course) bool { return slices.Contains(c.Asked(), id) })
 }
 
 // People returns everybody whom the request mentions, each once.
 func (r Request) People() []people.ID {
-	ids := []people.ID{r.Requester, r.Creator, r.Assignee, r.Run.EndedBy}
+	ids := append([]people.ID{r.Requester, r.Creator, r.Assignee, r.Run.EndedBy}, r.Followers...)
 	for i, c := range r.Run.Steps {
 		ids = append(ids, c.Assignees...)
+		for _, d := range c.Delegates {
+			ids = append(ids, d.To)
+		}
+		for _, raise := range c.Raises {
+			ids = append(ids, raise.By)
+			ids = append(ids, raise.To...)
+		}
+		for _, q := range c.Inquiries {
+			ids = append(ids, q.By)
+		}
 		for _, h := range c.Handovers {
 			ids = append(ids, h.By, h.To)
 			ids = append(ids, h.Relieved...)
 		}
 		for _, a := range c.Acts {
-			ids = append(ids, a.By)
+			ids = append(ids, a.By, a.For)
 		}
 		if q := r.Run.Flow.Steps[i].Question; q != nil && q.Type == flow.TypePerson {
 			for _, id := range r.Run.Answers[r.Run.Flow.Steps[i].ID] {

@@ -33,6 +33,8 @@ type Rules interface {
 	Holds(when flow.When, facts flow.Facts) (bool, error)
 	// Matches reports whether a rule about the requester holds.
 	Matches(rule string, facts flow.Facts) (bool, error)
+	// Addresses returns the e-mail addresses that a rule returns.
+	Addresses(rule string, facts flow.Facts) ([]string, error)
 }
 
 // NewService returns a Service. newID returns unguessable IDs.
@@ -79,46 +81,52 @@ func (s *Service) change(
 			out = r
 			return err
 		}
-		asked := r.Asked()
-		run, changes, err := flow.Advance(r.Run, event, now)
-		if err != nil {
-			return s.explain(ctx, tx, r, err)
-		}
-		if len(changes) == 0 {
-			out = r
-			return nil
-		}
-		r.Run = run
-		if err := s.proceed(ctx, tx, &r, &changes, now); err != nil {
-			return err
-		}
-		if err := s.save(ctx, tx, &r, asked, actor, changes, now); err != nil {
-			return err
-		}
-		out = r
-		return nil
+		out, err = s.carry(ctx, tx, r, event, actor, now)
+		return err
 	})
 	return out, err
+}
+
+// carry runs one event on a locked request and returns the request as it then
+// is. A Tick is saved also when it changes nothing but when to look again.
+func (s *Service) carry(ctx context.Context, tx Tx, r Request, event flow.Event, actor Actor, now time.Time) (Request, error) {
+	before := r.Asked()
+	run, changes, err := flow.Advance(r.Run, event, now)
+	if err != nil {
+		return r, s.explain(ctx, tx, r, err)
+	}
+	if _, ticks := event.(flow.Tick); len(changes) == 0 && !ticks {
+		return r, nil
+	}
+	r.Run = run
+	if err := s.proceed(ctx, tx, &r, &changes, now); err != nil {
+		return r, err
+	}
+	return r, s.save(ctx, tx, &r, before, actor, changes, now)
+}
+
+// begin files a new request: it opens the first steps, and writes it with all
+// that must go with it. It returns errs.Conflict when the key is taken.
+func (s *Service) begin(ctx context.Context, tx Tx, r *Request, actor Actor, changes []flow.Change, now time.Time) error {
+	settings, err := tx.Settings(ctx)
+	if err != nil {
+		return err
+	}
+	r.Run.ExpiresAfter = settings.RequestExpiresAfter
+	if err := tx.InsertRequest(ctx, r); err != nil {
+		return err
+	}
+	if err := s.proceed(ctx, tx, r, &changes, now); err != nil {
+		return err
+	}
+	return s.save(ctx, tx, r, nil, actor, changes, now)
 }
 
 // save writes a changed request with all that must go with it.
 func (s *Service) save(
 	ctx context.Context, tx Tx, r *Request, asked []Asked, actor Actor, changes []flow.Change, now time.Time,
 ) error {
-	events := make([]audit.Event, len(changes))
-	for i, c := range changes {
-		event := audit.Event{
-			Chain: r.ID.String(), At: now, Actor: string(c.By),
-			Kind: string(c.Kind), Step: c.Step, Note: c.Note,
-		}
-		if c.By == actor.Person {
-			event.Via = actor.Via
-		}
-		for _, id := range c.People {
-			event.People = append(event.People, string(id))
-		}
-		events[i] = event
-	}
+	events := requestEvents(r.ID, changes, actor, now)
 	granted, err := s.conclude(ctx, tx, *r, changes, actor, now)
 	if err != nil {
 		return err
@@ -127,7 +135,12 @@ func (s *Service) save(
 	for i, e := range events {
 		events[i], r.Chain = r.Chain.Append(e)
 	}
-	r.Updated = now
+	if len(events) > 0 {
+		r.Updated = now
+	}
+	if err := tend(ctx, tx, r); err != nil {
+		return err
+	}
 	if err := tx.SaveRequest(ctx, r); err != nil {
 		return err
 	}
@@ -136,10 +149,55 @@ func (s *Service) save(
 			return err
 		}
 	}
+	if len(events) == 0 {
+		return nil
+	}
 	if err := tx.AppendEvents(ctx, events); err != nil {
 		return err
 	}
+	for _, job := range jobsOf(*r, changes) {
+		if err := tx.Enqueue(ctx, job, JobOpts{}); err != nil {
+			return err
+		}
+	}
 	return tx.Enqueue(ctx, SyncPostings{Request: r.ID}, JobOpts{})
+}
+
+func requestEvents(id RequestID, changes []flow.Change, actor Actor, now time.Time) []audit.Event {
+	events := make([]audit.Event, len(changes))
+	for i, c := range changes {
+		event := audit.Event{
+			Chain: id.String(), At: now, Actor: string(c.By),
+			Kind: string(c.Kind), Step: c.Step, Note: c.Note,
+		}
+		if c.By != "" && c.By == actor.Person {
+			event.Via = actor.Via
+		}
+		for _, p := range c.People {
+			event.People = append(event.People, string(p))
+		}
+		events[i] = event
+	}
+	return events
+}
+
+// jobsOf returns what else is to be done because of changes: actions to be run,
+// and messages to people whose cards alone don't tell them.
+func jobsOf(r Request, changes []flow.Change) []Job {
+	var jobs []Job
+	for _, c := range changes {
+		step, i, _ := r.Run.Flow.Step(c.Step)
+		if begun := c.Kind == flow.ChangeOpened || c.Kind == flow.ChangeRetried; begun &&
+			step.Action != nil && !step.Asks() && r.Run.Steps[i].State == flow.StepOpen {
+			jobs = append(jobs, RunAction{Request: r.ID, Step: c.Step})
+		}
+		if kind, ok := noticeKinds[c.Kind]; ok {
+			for _, id := range c.People {
+				jobs = append(jobs, Notice{Topic: kind, Request: r.ID, Step: c.Step, Person: id, Event: r.Chain.Seq})
+			}
+		}
+	}
+	return jobs
 }
 
 // record adds events to a chain that is not a request's.

@@ -72,6 +72,15 @@ type Reader interface {
 	// Policy returns all that policy says, by name; people by address.
 	Policy(ctx context.Context) (Policy, error)
 
+	// Delegation returns the one delegation of a person's, whether it holds now or not.
+	Delegation(ctx context.Context, from people.ID) (people.Delegation, error)
+	// Delegations returns those of the persons' delegations that hold at the
+	// moment, as far as the delegate is active.
+	Delegations(ctx context.Context, from []people.ID, at time.Time) ([]people.Delegation, error)
+	// DelegationsTo returns the delegations that make the person a delegate, by the
+	// time of their start.
+	DelegationsTo(ctx context.Context, to people.ID) ([]people.Delegation, error)
+
 	Link(ctx context.Context, account people.Account) (people.Link, error)
 	// Links returns a person's accounts on a platform, or on all for "", the last
 	// confirmed first.
@@ -132,6 +141,14 @@ type Tx interface {
 	// SaveChain writes the end of a locked request's audit chain, and raises the
 	// request's version.
 	SaveChain(ctx context.Context, id RequestID, chain audit.Head) error
+	// SaveDelegation writes a person's delegation in the place of the one that
+	// there was.
+	SaveDelegation(ctx context.Context, d people.Delegation) error
+	DeleteDelegation(ctx context.Context, from people.ID) error
+	// CountAuto counts one more decision by a rule and returns true, or false when
+	// there were as many as there may be. Transactions that count for the same rule
+	// wait for one another.
+	CountAuto(ctx context.Context, c AutoCount) (bool, error)
 	// NextTurn counts the team's turns, from 0, without gaps or repeats among
 	// transactions that commit.
 	NextTurn(ctx context.Context, team string) (int64, error)
@@ -162,6 +179,14 @@ type Tx interface {
 
 	// Enqueue makes the job run once the transaction has committed.
 	Enqueue(ctx context.Context, job Job, opts JobOpts) error
+}
+
+// AutoCount is a decision by a rule that may decide a number of times only.
+type AutoCount struct {
+	Rule  string // whatever names it
+	At    time.Time
+	Since time.Time // decisions since then count
+	Most  int
 }
 
 // Place is a place in a list of requests, which are listed by their numbers.
@@ -199,16 +224,35 @@ type Names struct {
 
 // Settings hold for the whole organisation.
 type Settings struct {
-	RequestExpiresAfter  time.Duration `json:"request_expires_after"` // without activity
-	RequesterMayEscalate bool          `json:"requester_may_escalate"`
-	DelegationAllowed    bool          `json:"delegation_allowed"`
-	DelegationOnly       string        `json:"delegation_only"`
+	RequestExpiresAfter  time.Duration  `json:"request_expires_after"` // without activity
+	RequesterMayEscalate bool           `json:"requester_may_escalate"`
+	DelegationAllowed    bool           `json:"delegation_allowed"`
+	DelegationOnly       DelegationOnly `json:"delegation_only"`
+	SelfApproval         SelfApproval   `json:"self_approval"`
 }
+
+// DelegationOnly says who may be somebody's delegate.
+type DelegationOnly string
+
+const (
+	DelegateAnyone  DelegationOnly = "anyone"
+	DelegateManager DelegationOnly = "manager" // the person's own
+	DelegatePeers   DelegationOnly = "peers"   // who have the same manager
+)
+
+// SelfApproval says whether a requester may decide their own request.
+type SelfApproval string
+
+const (
+	SelfNever SelfApproval = "never"
+	SelfNamed SelfApproval = "named" // where policy names them alone, and in person
+)
 
 // DefaultSettings hold until a policy says otherwise.
 var DefaultSettings = Settings{
 	RequestExpiresAfter:  60 * 24 * time.Hour,
 	RequesterMayEscalate: true,
 	DelegationAllowed:    true,
-	DelegationOnly:       "anyone",
+	DelegationOnly:       DelegateAnyone,
+	SelfApproval:         SelfNever,
 }

@@ -78,20 +78,7 @@ func (s *Service) file(
 		Requester: requester.ID, Creator: actor.Person, Assignee: assignee,
 		Run: run, Created: now, Updated: now,
 	}
-	if err := tx.InsertRequest(ctx, &r); err != nil {
-		return Request{}, err
-	}
-	if err := s.proceed(ctx, tx, &r, &changes, now); err != nil {
-		return Request{}, err
-	}
-	if err := s.save(ctx, tx, &r, nil, actor, changes, now); err != nil {
-		return Request{}, err
-	}
-	settings, err := tx.Settings(ctx)
-	if err != nil {
-		return Request{}, err
-	}
-	return r, tx.Enqueue(ctx, ExpireRequest{Request: r.ID}, JobOpts{RunAt: now.Add(settings.RequestExpiresAfter)})
+	return r, s.begin(ctx, tx, &r, actor, changes, now)
 }
 
 // checkAnswers returns the answers to the questions in the form in which they

@@ -181,7 +181,7 @@ func (r *reader) settings(s *source, n ast.Node) {
 		return
 	}
 	settings := core.DefaultSettings
-	var never string
+	only, never := string(settings.DelegationOnly), ""
 	s.mapping(n, "settings", fields{
 		"request_expires_after": func(n ast.Node) {
 			if text, ok := s.duration(n, "request_expires_after"); ok {
@@ -199,9 +199,10 @@ func (r *reader) settings(s *source, n ast.Node) {
 		"delegation": func(n ast.Node) {
 			s.mapping(n, "delegation", fields{
 				"allowed": s.flag(&settings.DelegationAllowed, "allowed"),
-				"only":    s.oneOf(&settings.DelegationOnly, "only", "anyone", "manager", "peers"),
+				"only":    s.oneOf(&only, "only", "anyone", "manager", "peers"),
 			})
 		},
 	})
+	settings.DelegationOnly = core.DelegationOnly(only)
 	r.policy.Settings = &settings
 }

@@ -18,45 +18,120 @@ type Reached struct {
 	Step      string
 	Skip      string // why it is skipped; empty: it opens
 	Assignees []people.ID
-	Why       string // why there are too few assignees, if so
+	Delegates []Delegate // of the assignees, at this moment
+	Why       string     // why there are too few assignees, if so
+	Self      bool       // the requester is named alone, and may decide it
+	Auto      *Verdict   // what a rule decides; nil: people do
+	Failed    string     // why an action can't be done outside of usher, if so
 }
 
-// Acted is a person acting on an open step.
+// Verdict is a decision without a person.
+type Verdict struct {
+	Verb Verb   // Approve or Deny
+	Rule string // which rule decides, as the record shows it
+}
+
+// Acted is a person acting on an open step. Timers and actions ask nobody:
+// whether the person may act on these is found out by the caller.
 type Acted struct {
 	Step   string
-	Act    Act    // its time is set by Advance
+	Act    Act    // its time, and in whose place it is, are set by Advance
 	Answer Answer // with Reply; must have passed Question.Check
+	Ask    *Ask   // with Approve: what is approved instead, which may not be more; nil: what was asked for
 }
 
 // Assigned gives an open step to somebody: a step without an assignee, or one
 // that is short of them, gets one more; otherwise From, or everybody who
 // hasn't acted yet when From is empty, is relieved.
 type Assigned struct {
-	Step  string
-	By    people.ID
-	From  people.ID
-	To    people.ID
-	Round int // the round that the person who assigns has seen
+	Step      string
+	By        people.ID
+	From      people.ID
+	To        people.ID
+	Delegates []Delegate // of the new assignee
+	Round     int        // the round that the person who assigns has seen
+}
+
+// Escalated asks more people to act on an open step because somebody wants so,
+// at most once for each step.
+type Escalated struct {
+	Step      string
+	By        people.ID
+	Via       string
+	Note      string // why
+	To        []people.ID
+	Delegates []Delegate
+}
+
+// Inquired puts a question of somebody who is asked to act to the requester.
+type Inquired struct {
+	Step     string
+	By       people.ID
+	Via      string
+	Question string
+}
+
+// Informed is the requester's answer to the question that is open.
+type Informed struct {
+	Step   string
+	By     people.ID
+	Via    string
+	Answer string
+}
+
+// Delegated changes who may act in a person's place on the open step.
+type Delegated struct {
+	For   people.ID
+	To    people.ID // empty: nobody any more
+	Until time.Time // zero: until it is taken back
+}
+
+// Left takes somebody who works here no more off the open step. To are asked
+// instead, unless it has an assignee left.
+type Left struct {
+	Person    people.ID
+	To        []people.ID
+	Delegates []Delegate
+	Why       string // why nobody is asked, if so
 }
 
 // Withdrawn is the requester cancelling the run.
-type Withdrawn struct{ By people.ID }
+type Withdrawn struct {
+	By people.ID // empty: usher itself, because the requester works here no more
+}
 
-// TimedOut ends a run that nobody acted on for too long.
-type TimedOut struct{}
+// Performed is the outcome of an action that is done outside of usher. It
+// changes nothing when people have finished the action meanwhile.
+type Performed struct {
+	Step   string
+	Failed string // what went wrong for good; empty: it is done
+}
+
+// Tick does what is due by the clock: see Run.NextDue.
+type Tick struct {
+	ExpiresAfter time.Duration // the setting as it is now; 0: as it was
+	To           []people.ID   // whom an escalation that is due asks, see Run.Escalating
+	Delegates    []Delegate
+}
 
 func (Reached) event()   {}
 func (Acted) event()     {}
 func (Assigned) event()  {}
+func (Escalated) event() {}
+func (Inquired) event()  {}
+func (Informed) event()  {}
+func (Delegated) event() {}
+func (Left) event()      {}
 func (Withdrawn) event() {}
-func (TimedOut) event()  {}
+func (Performed) event() {}
+func (Tick) event()      {}
 
 // Change is one thing that Advance changed; each becomes an audit event.
 type Change struct {
 	Kind   ChangeKind
-	Step   string    // the step it is about; empty: the whole run
-	By     people.ID // empty: usher itself
-	People []people.ID
+	Step   string      // the step it is about; empty: the whole run
+	By     people.ID   // empty: usher itself
+	People []people.ID // whom it concerns: who is asked or told; for an act, in whose place it was done
 	Note   string
 	Via    string
 }
@@ -65,26 +140,41 @@ type Change struct {
 type ChangeKind string
 
 const (
-	ChangeSubmitted  ChangeKind = "submitted"
-	ChangeOpened     ChangeKind = "step opened"
-	ChangeUnassigned ChangeKind = "step unassigned"
-	ChangeSkipped    ChangeKind = "step skipped"
-	ChangeApproval   ChangeKind = "approval given" // one of several that the step needs
-	ChangeApproved   ChangeKind = "step approved"
-	ChangeDenied     ChangeKind = "step denied"
-	ChangeAnswered   ChangeKind = "step answered"
-	ChangeDone       ChangeKind = "step done"
-	ChangeAssigned   ChangeKind = "step assigned"
-	ChangeReassigned ChangeKind = "step reassigned"
-	ChangeEnded      ChangeKind = "ended" // the run; Note is its final state
+	ChangeSubmitted   ChangeKind = "submitted"
+	ChangeOpened      ChangeKind = "step opened"
+	ChangeUnassigned  ChangeKind = "step unassigned"
+	ChangeSkipped     ChangeKind = "step skipped"
+	ChangeApproval    ChangeKind = "approval given" // one of several that the step needs
+	ChangeApproved    ChangeKind = "step approved"
+	ChangeDenied      ChangeKind = "step denied"
+	ChangeAnswered    ChangeKind = "step answered"
+	ChangeDone        ChangeKind = "step done"
+	ChangeExpired     ChangeKind = "step expired"
+	ChangeFailed      ChangeKind = "step failed"
+	ChangeRetried     ChangeKind = "step retried"
+	ChangeAssigned    ChangeKind = "step assigned"
+	ChangeReassigned  ChangeKind = "step reassigned"
+	ChangeEscalated   ChangeKind = "step escalated"
+	ChangeReminded    ChangeKind = "reminder sent"
+	ChangeDelegated   ChangeKind = "step delegated"
+	ChangeUndelegated ChangeKind = "delegation ended"
+	ChangeInquired    ChangeKind = "information asked for"
+	ChangeInformed    ChangeKind = "information given"
+	ChangeNarrowed    ChangeKind = "access narrowed"
+	ChangeExpiring    ChangeKind = "expiry near" // of the run
+	ChangeEnded       ChangeKind = "ended"       // the run; Note is its final state
 )
+
+// active reports whether the change keeps the run from expiring.
+func (c Change) active() bool { return c.Kind != ChangeReminded && c.Kind != ChangeExpiring }
 
 // Advance returns the run after the event and what changed. It is pure: the
 // run given is left as it was, and the same arguments give the same results.
 //
 // An event that changes nothing because the same person said the same before
 // returns no changes and no error. An event that may not happen returns a
-// *Refusal.
+// *Refusal. What is due by the clock is refused to people from that moment on,
+// whether Tick was there yet or not.
 func Advance(run Run, event Event, now time.Time) (Run, []Change, error) {
 	run = run.clone()
 	var changes []Change
@@ -96,15 +186,30 @@ func Advance(run Run, event Event, now time.Time) (Run, []Change, error) {
 		changes, err = run.act(e, now)
 	case Assigned:
 		changes, err = run.assign(e, now)
+	case Escalated:
+		changes, err = run.escalate(e, now)
+	case Inquired:
+		changes, err = run.inquire(e, now)
+	case Informed:
+		changes, err = run.inform(e, now)
+	case Delegated:
+		changes = run.delegate(e)
+	case Left:
+		changes = run.leave(e)
 	case Withdrawn:
 		changes, err = run.withdraw(e, now)
-	case TimedOut:
-		changes, err = run.timeOut(now)
+	case Performed:
+		changes = run.perform(e, now)
+	case Tick:
+		changes = run.tick(e, now)
 	}
 	if err != nil || len(changes) == 0 {
 		return run, nil, err
 	}
 	run, changes = run.settle(changes, now)
+	if slices.ContainsFunc(changes, Change.active) {
+		run.Active, run.Warned = now, time.Time{}
+	}
 	return run, changes, nil
 }
 
@@ -113,10 +218,8 @@ func (r Run) settle(changes []Change, now time.Time) (Run, []Change) {
 	if r.State != Pending {
 		return r, changes
 	}
-	for _, c := range r.Steps {
-		if c.State == StepOpen || c.State == StepWaiting {
-			return r, changes
-		}
+	if slices.ContainsFunc(r.Steps, func(c Course) bool { return !c.State.Over() }) {
+		return r, changes
 	}
 	r.State, r.Ended = Done, now
 	if r.Ask != nil {
@@ -126,7 +229,7 @@ func (r Run) settle(changes []Change, now time.Time) (Run, []Change) {
 }
 
 // course returns the course of a step that must be open in a pending run.
-func (r *Run) course(id string) (Step, *Course, error) {
+func (r *Run) course(id string, now time.Time) (Step, *Course, error) {
 	step, i, ok := r.Flow.Step(id)
 	if !ok {
 		return Step{}, nil, &Refusal{Why: NoSuchStep}
@@ -138,8 +241,11 @@ func (r *Run) course(id string) (Step, *Course, error) {
 	if r.State != Pending {
 		return Step{}, nil, r.closed()
 	}
-	if c.State != StepOpen {
+	if !c.State.open() {
 		return Step{}, nil, &Refusal{Why: StepClosed, StepState: c.State}
+	}
+	if late := r.late(step, c); !late.IsZero() && !now.Before(late) {
+		return Step{}, nil, &Refusal{Why: TooLate, Act: Act{At: late}}
 	}
 	return step, c, nil
 }
@@ -156,22 +262,54 @@ func (r *Run) reach(e Reached, now time.Time) ([]Change, error) {
 	_, i, _ := r.Flow.Step(e.Step)
 	c := &r.Steps[i]
 	c.Opened = now
-	if e.Skip != "" {
-		c.State, c.Why, c.Closed = StepSkipped, e.Skip, now
-		return []Change{{Kind: ChangeSkipped, Step: next.ID, Note: e.Skip}}, nil
+	switch {
+	case e.Skip != "":
+		return r.skip(next, c, e.Skip, now), nil
+	case next.Timer != nil:
+		return r.start(next, c, now), nil
+	case !next.Asks():
+		return begin(next, c, e), nil
 	}
-	c.State = StepOpen
-	for _, id := range e.Assignees {
-		if r.refuses(next, id) == nil && !slices.Contains(c.Assignees, id) {
-			c.Assignees = append(c.Assignees, id)
-		}
+	c.State, c.Self = StepOpen, e.Self && next.Approval != nil
+	if e.Auto != nil && next.Automatic(r.Ask) {
+		opened := Change{Kind: ChangeOpened, Step: next.ID}
+		return append([]Change{opened}, r.rule(next, c, *e.Auto, now)...), nil
 	}
-	changes := []Change{{Kind: ChangeOpened, Step: next.ID, People: c.Assignees}}
+	r.add(next, c, e.Assignees)
+	r.stand(next, c, e.Delegates)
+	c.startClocks(next, now)
+	changes := []Change{{Kind: ChangeOpened, Step: next.ID, People: c.Asked()}}
 	if r.short(next, c) {
 		c.Why = e.Why
 		changes = append(changes, Change{Kind: ChangeUnassigned, Step: next.ID, Note: e.Why})
 	}
 	return changes, nil
+}
+
+func (r *Run) skip(step Step, c *Course, why string, now time.Time) []Change {
+	c.State, c.Why, c.Closed = StepSkipped, why, now
+	return []Change{{Kind: ChangeSkipped, Step: step.ID, Note: why}}
+}
+
+// begin opens an action that is done outside of usher.
+func begin(step Step, c *Course, e Reached) []Change {
+	c.State = StepOpen
+	changes := []Change{{Kind: ChangeOpened, Step: step.ID}}
+	if e.Failed != "" {
+		c.State, c.Why = StepFailed, e.Failed
+		changes = append(changes, Change{Kind: ChangeFailed, Step: step.ID, Note: e.Failed})
+	}
+	return changes
+}
+
+// rule decides a step without a person.
+func (r *Run) rule(step Step, c *Course, v Verdict, now time.Time) []Change {
+	act := Act{Verb: v.Verb, Note: v.Rule, At: now}
+	if v.Verb == Deny {
+		return r.denied(step, c, act, Change{Step: step.ID, Note: act.Note})
+	}
+	c.close(StepApproved, act)
+	return []Change{{Kind: ChangeApproved, Step: step.ID, Note: act.Note}}
 }
 
 // refuses returns why a person may never decide the step, or nil.
@@ -186,36 +324,32 @@ func (r *Run) refuses(step Step, id people.ID) *Refusal {
 }
 
 func (r *Run) act(e Acted, now time.Time) ([]Change, error) {
-	e.Act.At = now
+	e.Act.At, e.Act.For = now, ""
 	e.Act.Note = strings.TrimSpace(e.Act.Note)
 	if r.repeats(e) {
 		return nil, nil
 	}
-	step, c, err := r.course(e.Step)
+	step, c, err := r.course(e.Step, now)
 	if err != nil {
 		return nil, err
 	}
-	if refusal := r.refuses(step, e.Act.By); refusal != nil {
-		return nil, refusal
-	}
-	if !slices.Contains(c.Assignees, e.Act.By) {
-		return nil, &Refusal{Why: NotAsked, Kind: step.Kind()}
+	if step.Asks() {
+		if e.Act.For, err = r.seat(step, c, e.Act.By, now); err != nil {
+			return nil, err
+		}
 	}
 	if utf8.RuneCountInString(e.Act.Note) > MaxText {
 		return nil, &Refusal{Why: NoteTooLong}
 	}
-	if before, ok := c.Act(e.Act.By); ok {
-		return nil, &Refusal{Why: AlreadyActed, Act: before}
-	}
 	change := Change{Step: step.ID, By: e.Act.By, Note: e.Act.Note, Via: e.Act.Via}
+	if e.Act.For != "" {
+		change.People = []people.ID{e.Act.For}
+	}
 	switch {
 	case step.Approval != nil && e.Act.Verb == Approve:
-		return r.approve(step, c, e.Act, change)
+		return r.approve(step, c, e, change)
 	case step.Approval != nil && e.Act.Verb == Deny:
 		return r.deny(step, c, e.Act, change)
-	case step.Task != nil && e.Act.Verb == Complete:
-		c.close(StepDone, e.Act)
-		change.Kind = ChangeDone
 	case step.Question != nil && e.Act.Verb == Reply:
 		if step.Question.Required && len(e.Answer) == 0 {
 			return nil, &Refusal{Why: AnswerMissing}
@@ -223,47 +357,67 @@ func (r *Run) act(e Acted, now time.Time) ([]Change, error) {
 		r.setAnswer(step.ID, e.Answer)
 		c.close(StepAnswered, e.Act)
 		change.Kind = ChangeAnswered
+	case step.Duty() != nil && e.Act.Verb == Complete,
+		step.Action != nil && e.Act.Verb == Complete && c.State == StepFailed,
+		step.Timer != nil && e.Act.Verb == End:
+		c.close(StepDone, e.Act)
+		change.Kind = ChangeDone
+	case step.Action != nil && e.Act.Verb == Retry && c.State == StepFailed:
+		c.Acts = append(slices.Clip(c.Acts), e.Act)
+		c.State, c.Why = StepOpen, ""
+		change.Kind = ChangeRetried
+	case step.Action != nil && e.Act.Verb == Retry && step.Duty() == nil:
+		return nil, nil // it is being tried
 	default:
 		return nil, &Refusal{Why: WrongVerb}
 	}
 	return []Change{change}, nil
 }
 
-// repeats reports whether the same person has said the same before.
+// repeats reports whether the same person has said the same before. An action
+// may be tried any number of times.
 func (r *Run) repeats(e Acted) bool {
 	_, i, ok := r.Flow.Step(e.Step)
-	if !ok {
+	if !ok || e.Act.Verb == Retry {
 		return false
 	}
 	before, acted := r.Steps[i].Act(e.Act.By)
 	return acted && before.Verb == e.Act.Verb
 }
 
-func (r *Run) approve(step Step, c *Course, act Act, change Change) ([]Change, error) {
-	if step.Approval.Reason.Approve && act.Note == "" {
+func (r *Run) approve(step Step, c *Course, e Acted, change Change) ([]Change, error) {
+	if step.Approval.Reason.Approve && e.Act.Note == "" {
 		return nil, &Refusal{Why: ReasonMissing}
 	}
-	c.Acts = append(slices.Clip(c.Acts), act)
-	if len(c.Approvals()) < step.Approval.Needs.Of(len(c.Assignees)) {
-		change.Kind = ChangeApproval
-		return []Change{change}, nil
+	changes, err := r.narrow(e)
+	if err != nil {
+		return nil, err
 	}
-	c.State, c.Closed = StepApproved, act.At
-	change.Kind = ChangeApproved
-	return []Change{change}, nil
+	c.Acts = append(slices.Clip(c.Acts), e.Act)
+	change.Kind = ChangeApproval
+	if len(c.Approvals()) >= needed(step, c) {
+		c.State, c.Closed = StepApproved, e.Act.At
+		change.Kind = ChangeApproved
+	}
+	return append(changes, change), nil
 }
 
 func (r *Run) deny(step Step, c *Course, act Act, change Change) ([]Change, error) {
 	if step.Approval.Reason.Deny && act.Note == "" {
 		return nil, &Refusal{Why: ReasonMissing}
 	}
+	return r.denied(step, c, act, change), nil
+}
+
+// denied closes the step, and ends the run unless a later step reads its outcome.
+func (r *Run) denied(step Step, c *Course, act Act, change Change) []Change {
 	c.close(StepDenied, act)
 	change.Kind = ChangeDenied
 	changes := []Change{change}
 	if !step.OutcomeRead {
 		changes = append(changes, r.end(Denied, act.By, act.At))
 	}
-	return changes, nil
+	return changes
 }
 
 func (c *Course) close(state StepState, act Act) {
@@ -278,10 +432,32 @@ func (r *Run) setAnswer(step string, a Answer) {
 	r.Answers[step] = a
 }
 
+func (r *Run) perform(e Performed, now time.Time) []Change {
+	_, i, ok := r.Flow.Step(e.Step)
+	if !ok || r.State != Pending || !r.Steps[i].State.open() || r.Flow.Steps[i].Asks() {
+		return nil
+	}
+	c := &r.Steps[i]
+	change := Change{Kind: ChangeDone, Step: e.Step}
+	switch {
+	case e.Failed == "":
+		c.State, c.Why, c.Closed = StepDone, "", now
+	case c.State == StepFailed:
+		return nil
+	default:
+		c.State, c.Why = StepFailed, e.Failed
+		change.Kind, change.Note = ChangeFailed, e.Failed
+	}
+	return []Change{change}
+}
+
 func (r *Run) assign(e Assigned, now time.Time) ([]Change, error) {
-	step, c, err := r.course(e.Step)
+	step, c, err := r.course(e.Step, now)
 	if err != nil {
 		return nil, err
+	}
+	if !step.Asks() {
+		return nil, &Refusal{Why: WrongVerb}
 	}
 	if refusal := r.refuses(step, e.To); refusal != nil {
 		refusal.Target = true
@@ -301,15 +477,14 @@ func (r *Run) assign(e Assigned, now time.Time) ([]Change, error) {
 			return nil, err
 		}
 	}
-	assignees := slices.DeleteFunc(slices.Clone(c.Assignees), func(id people.ID) bool {
-		return id == e.To || slices.Contains(handover.Relieved, id)
-	})
+	assignees := without(c.Assignees, append([]people.ID{e.To}, handover.Relieved...)...)
 	assignees = append(assignees, e.To)
 	if change.Kind == ChangeReassigned && step.Approval != nil && len(assignees) < step.Approval.Needs.Of(len(assignees)) {
 		return nil, &Refusal{Why: TooFew, Needs: step.Approval.Needs.N}
 	}
 	c.Assignees = assignees
 	c.Handovers = append(slices.Clip(c.Handovers), handover)
+	r.stand(step, c, e.Delegates)
 	if !r.short(step, c) {
 		c.Why = ""
 	}
@@ -318,35 +493,73 @@ func (r *Run) assign(e Assigned, now time.Time) ([]Change, error) {
 
 // relieved returns who is not asked any more once the step is re-assigned.
 func relieved(c *Course, e Assigned) ([]people.ID, error) {
-	awaited := c.Awaited()
+	unheard := c.Unheard()
 	if e.From != "" {
-		if !slices.Contains(awaited, e.From) {
+		if !slices.Contains(unheard, e.From) {
 			return nil, &Refusal{Why: NotTheirs}
 		}
-		awaited = []people.ID{e.From}
+		unheard = []people.ID{e.From}
 	}
-	return slices.DeleteFunc(awaited, func(id people.ID) bool { return id == e.To }), nil
+	return without(unheard, e.To), nil
+}
+
+func without(ids []people.ID, gone ...people.ID) []people.ID {
+	return slices.DeleteFunc(slices.Clone(ids), func(id people.ID) bool { return slices.Contains(gone, id) })
+}
+
+func (r *Run) leave(e Left) []Change {
+	step, i, open := r.Open()
+	if !open {
+		return nil
+	}
+	c := &r.Steps[i]
+	asked := slices.Contains(c.Unheard(), e.Person)
+	standing := slices.ContainsFunc(c.Delegates, func(d Delegate) bool { return d.To == e.Person })
+	if !asked && !standing {
+		return nil
+	}
+	c.Delegates = slices.DeleteFunc(slices.Clone(c.Delegates), func(d Delegate) bool { return d.To == e.Person })
+	if !asked {
+		return []Change{{Kind: ChangeUndelegated, Step: step.ID, People: []people.ID{e.Person}}}
+	}
+	c.Assignees = without(c.Assignees, e.Person)
+	change := Change{Kind: ChangeReassigned, Step: step.ID}
+	if r.short(step, c) {
+		change.People = r.add(step, c, without(e.To, e.Person))
+	}
+	r.stand(step, c, e.Delegates)
+	changes := []Change{change}
+	if r.short(step, c) {
+		c.Why = e.Why
+		changes = append(changes, Change{Kind: ChangeUnassigned, Step: step.ID, Note: e.Why})
+	}
+	return changes
+}
+
+// add asks those of the people who may decide the step and aren't asked yet.
+func (r *Run) add(step Step, c *Course, ids []people.ID) []people.ID {
+	var added []people.ID
+	for _, id := range ids {
+		if r.refuses(step, id) == nil && !slices.Contains(c.Assignees, id) && len(c.Assignees) < people.MaxAsked {
+			c.Assignees = append(slices.Clip(c.Assignees), id)
+			added = append(added, id)
+		}
+	}
+	return added
 }
 
 func (r *Run) withdraw(e Withdrawn, now time.Time) ([]Change, error) {
 	switch {
-	case e.By != r.Requester:
+	case e.By != "" && e.By != r.Requester:
 		return nil, &Refusal{Why: NotRequester}
 	case r.State == Cancelled:
 		return nil, nil
 	case r.State != Pending:
 		return nil, r.closed()
-	case r.Touched():
+	case e.By != "" && r.Touched():
 		return nil, &Refusal{Why: AlreadyTouched}
 	}
 	return []Change{r.end(Cancelled, e.By, now)}, nil
-}
-
-func (r *Run) timeOut(now time.Time) ([]Change, error) {
-	if r.State != Pending {
-		return nil, nil
-	}
-	return []Change{r.end(Expired, "", now)}, nil
 }
 
 // end closes the run before its steps are through; those that are left are
@@ -354,7 +567,7 @@ func (r *Run) timeOut(now time.Time) ([]Change, error) {
 func (r *Run) end(state State, by people.ID, now time.Time) Change {
 	r.State, r.Ended, r.EndedBy = state, now, by
 	for i := range r.Steps {
-		if c := &r.Steps[i]; c.State == StepOpen || c.State == StepWaiting {
+		if c := &r.Steps[i]; !c.State.Over() {
 			c.State, c.Closed, c.Why = StepSkipped, now, "the request was "+string(state)
 		}
 	}

@@ -102,6 +102,17 @@ func ParseDuration(s string) (time.Duration, error) {
 	return d, nil
 }
 
+// FormatDuration writes a duration of whole minutes as ParseDuration reads it, in
+// the largest unit that fits: 45m, 36h, 30d.
+func FormatDuration(d time.Duration) string {
+	for _, unit := range []string{"d", "h"} {
+		if d%units[unit] == 0 {
+			return strconv.FormatInt(int64(d/units[unit]), 10) + unit
+		}
+	}
+	return strconv.FormatInt(int64(d/time.Minute), 10) + "m"
+}
+
 func times(n string, unit time.Duration) time.Duration {
 	if n == "" {
 		return 0

@@ -66,11 +66,31 @@ func (s Step) Kind() Kind {
 	}
 }
 
+// Duty returns what the step asks people to do and not only to say: its task, or
+// that of its action; nil for other steps.
+func (s Step) Duty() *Task {
+	if s.Action != nil {
+		return s.Action.Manual()
+	}
+	return s.Task
+}
+
+// Asks reports whether the step asks people to act on it. Timers and actions
+// that are done outside of usher ask nobody.
+func (s Step) Asks() bool { return s.Question != nil || s.Approval != nil || s.Duty() != nil }
+
+// Automatic reports whether rules may decide the step of a run about the access.
+func (s Step) Automatic(ask *Ask) bool {
+	return s.Approval != nil && s.Approval.Auto != nil && (ask == nil || !ask.Sensitive || s.Approval.Auto.Sensitive)
+}
+
 // Name returns what people call the step: its title, else its label or ID.
 func (s Step) Name() string {
 	switch {
 	case s.Title != "":
 		return s.Title
+	case s.Action != nil && s.Action.Title != "":
+		return s.Action.Title
 	case s.Question != nil:
 		return s.Question.Label
 	default:
@@ -136,13 +156,14 @@ const (
 	TimeoutSkip   Timeout = "skip"
 )
 
-// Auto decides a step without a person. A rule that can't be evaluated decides
-// nothing.
+// Auto decides a step without a person when it opens. A rule that can't be
+// evaluated decides nothing.
 type Auto struct {
 	ApproveWhen string        `json:"approve_when,omitempty"` // CEL
 	DenyWhen    string        `json:"deny_when,omitempty"`    // CEL; it is looked at first
 	Count       int           `json:"count,omitempty"`        // at most so many approvals …
 	Per         time.Duration `json:"per,omitempty"`          // … in this time; 0: no limit
+	Sensitive   bool          `json:"sensitive,omitempty"`    // of sensitive levels too
 }
 
 // Quorum is how many distinct persons must approve.
@@ -185,6 +206,17 @@ type Action struct {
 	Params map[string]string `json:"params,omitempty"` // as the policy writes them
 	Title  string            `json:"title,omitempty"`  // of an ActionTask
 	Task   *Task             `json:"task,omitempty"`   // of an ActionTask
+}
+
+// Manual returns the task of an action that people do, or nil.
+func (a Action) Manual() *Task {
+	if a.Kind != ActionTask {
+		return nil
+	}
+	if a.Task == nil {
+		return &Task{}
+	}
+	return a.Task
 }
 
 // ActionKind names what does an action, as policy files write it.

@@ -112,7 +112,7 @@ func drawEvent(t *rapid.T, run flow.Run) flow.Event {
 		if rapid.IntRange(0, 9).Draw(t, "really") > 0 {
 			return flow.Reached{Step: step, Assignees: crowd}
 		}
-		return flow.TimedOut{}
+		return flow.Withdrawn{}
 	}
 }
 

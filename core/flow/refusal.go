@@ -10,7 +10,7 @@ type Refusal struct {
 	Kind      Kind      // with NotAsked: the step's kind
 	State     State     // with RunClosed
 	StepState StepState // with StepClosed
-	Act       Act       // with StepClosed, RunClosed and AlreadyActed: what closed it, or was said before
+	Act       Act       // what closed it, or was said or done before; see the kinds
 	People    []people.ID
 	Needs     int // with TooFew
 }
@@ -36,6 +36,14 @@ const (
 	TooFew            RefusalKind = "too few"
 	NotRequester      RefusalKind = "not the requester"
 	AlreadyTouched    RefusalKind = "already touched"
+	TooLate           RefusalKind = "too late"      // Act.At is until when it could be done
+	AlreadyHeard      RefusalKind = "already heard" // Act is that of the person in the same place
+	EscalatedBefore   RefusalKind = "escalated before"
+	NobodyHigher      RefusalKind = "nobody to escalate to"
+	InquiryOpen       RefusalKind = "a question is open"
+	NothingAsked      RefusalKind = "nothing asked"
+	TextMissing       RefusalKind = "text missing"
+	Widened           RefusalKind = "widened"
 )
 
 // Error returns the kind, for logs; people never read it.

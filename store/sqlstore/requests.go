@@ -199,9 +199,13 @@ func (t *tx) SaveRequest(ctx context.Context, r *core.Request) error {
 	if err != nil {
 		return wrap(err, "write run")
 	}
+	followers, err := json.Marshal(r.Followers)
+	if err != nil {
+		return wrap(err, "write followers")
+	}
 	saved := t.with(ctx).Model(&requestRow{}).Where("id = ? AND version = ?", int64(r.ID), r.Version).
 		Updates(map[string]any{
-			"assignee": string(r.Assignee), "pending": r.Run.State == flow.Pending, "unassigned": r.Unassigned(), "run": string(run),
+			"assignee": string(r.Assignee), "pending": r.Run.State == flow.Pending, "unassigned": r.Unassigned(), "run": string(run), "followers": string(followers),
 			"version": r.Version + 1, "chain_seq": r.Chain.Seq, "chain_hash": r.Chain.Hash, "updated_at": r.Updated,
 		})
 	if saved.Error != nil {

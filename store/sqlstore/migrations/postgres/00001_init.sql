@@ -228,6 +228,28 @@ CREATE TABLE places (
     PRIMARY KEY (platform, workspace, subject)
 );
 
+-- Who may act in a person's place; times are microseconds since 1970, 0 is no end.
+CREATE TABLE delegations (
+    person   text PRIMARY KEY,
+    delegate text NOT NULL,
+    starts   bigint NOT NULL,
+    ends     bigint NOT NULL,
+    note     text NOT NULL
+);
+CREATE INDEX delegations_delegate ON delegations (delegate);
+
+-- Decisions by rules that may decide a number of times only; a rule's row is
+-- locked while it counts.
+CREATE TABLE auto_rules (
+    rule text PRIMARY KEY
+);
+CREATE TABLE auto_decisions (
+    id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    rule text NOT NULL,
+    at   bigint NOT NULL
+);
+CREATE INDEX auto_decisions_rule ON auto_decisions (rule, at);
+
 -- +goose Down
-DROP TABLE places, postings, audit_events, grants, asked, requests, accounts, settings,
+DROP TABLE auto_decisions, auto_rules, delegations, places, postings, audit_events, grants, asked, requests, accounts, settings,
     conflict_levels, conflicts, audiences, conditions, sequences, resources, request_types, teams, memberships, people_groups, people;

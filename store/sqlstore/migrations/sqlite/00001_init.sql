@@ -227,7 +227,32 @@ CREATE TABLE places (
     PRIMARY KEY (platform, workspace, subject)
 );
 
+-- Who may act in a person's place; times are microseconds since 1970, 0 is no end.
+CREATE TABLE delegations (
+    person   text PRIMARY KEY,
+    delegate text NOT NULL,
+    starts   bigint NOT NULL,
+    ends     bigint NOT NULL,
+    note     text NOT NULL
+);
+CREATE INDEX delegations_delegate ON delegations (delegate);
+
+-- Decisions by rules that may decide a number of times only; a rule's row is
+-- locked while it counts.
+CREATE TABLE auto_rules (
+    rule text PRIMARY KEY
+);
+CREATE TABLE auto_decisions (
+    id   integer PRIMARY KEY AUTOINCREMENT,
+    rule text NOT NULL,
+    at   bigint NOT NULL
+);
+CREATE INDEX auto_decisions_rule ON auto_decisions (rule, at);
+
 -- +goose Down
+DROP TABLE auto_decisions;
+DROP TABLE auto_rules;
+DROP TABLE delegations;
 DROP TABLE places;
 DROP TABLE postings;
 DROP TABLE audit_events;
