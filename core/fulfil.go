@@ -122,6 +122,7 @@ func (s *Service) call(ctx context.Context, order Order) (*failure, error) {
 func grantOrder(ctx context.Context, r Reader, request Request, g access.Grant, w access.Work, now time.Time) (Order, error) {
 	order, err := orderFor(ctx, r, request, w.Action)
 	order.Key, order.Resource, order.Level = w.Key, g.Resource, g.Level
+	order.Action = w.Action.Fill(order.value)
 	switch {
 	case g.Stopping():
 		order.Verb = OrderRevoke

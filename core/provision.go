@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/usher-access/usher/core/flow"
@@ -29,6 +30,33 @@ type Order struct {
 	Level     string            //
 	Ends      time.Time         // when access will end; zero: never, or there is none
 	Answers   map[string]string // as people read them, by question
+}
+
+// value returns what a placeholder of the action's parameters stands for; an
+// unknown one for nothing.
+func (o Order) value(name string) string {
+	if attribute, ok := strings.CutPrefix(name, flow.FillAttribute); ok {
+		return o.Requester.Attributes[attribute]
+	}
+	if id, ok := strings.CutPrefix(name, flow.FillAnswer); ok {
+		return o.Answers[id]
+	}
+	switch name {
+	case flow.FillRequest:
+		return o.Request.String()
+	case flow.FillResource:
+		return o.Resource
+	case flow.FillLevel:
+		return o.Level
+	case flow.FillName:
+		return o.Requester.Name
+	case flow.FillEmail:
+		return o.Requester.Email
+	case flow.FillTitle:
+		return o.Requester.Title
+	default:
+		return ""
+	}
 }
 
 // OrderVerb is what to do.

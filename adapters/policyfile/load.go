@@ -33,6 +33,7 @@ const (
 type Rules interface {
 	Check(when flow.When, before []flow.Step) error
 	CheckRule(rule string) error
+	CheckAddresses(rule string, before []flow.Step) error
 	Outcomes(when flow.When, before []flow.Step) ([]string, error)
 }
 
@@ -40,39 +41,39 @@ type Rules interface {
 // names. What they refer to must be in them, or be known already. The error is
 // Mistakes when the files can be read and something in them is not right.
 func Load(dir string, known core.Names, rules Rules) (core.Policy, error) {
-	files, err := list(dir)
+	names, err := files(dir)
 	if err != nil {
 		return core.Policy{}, err
 	}
 	r := newReader(known, rules)
-	for _, file := range files {
-		text, err := read(filepath.Join(dir, file))
+	for _, name := range names {
+		text, err := read(filepath.Join(dir, name))
 		if err != nil {
 			return core.Policy{}, err
 		}
-		r.file(file, text)
+		r.file(name, text)
 	}
 	return r.finish()
 }
 
-func list(dir string) ([]string, error) {
+func files(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("policy folder %s can't be read: %w", dir, errors.Unwrap(err))
 	}
-	var files []string
+	var found []string
 	for _, e := range entries {
 		if ext := filepath.Ext(e.Name()); !e.IsDir() && (ext == ".yaml" || ext == ".yml") {
-			files = append(files, e.Name())
+			found = append(found, e.Name())
 		}
 	}
 	switch {
-	case len(files) == 0:
+	case len(found) == 0:
 		return nil, fmt.Errorf("policy folder %s has no *.yaml file", dir)
-	case len(files) > maxFiles:
-		return nil, fmt.Errorf("policy folder %s has %d files; at most %d are read", dir, len(files), maxFiles)
+	case len(found) > maxFiles:
+		return nil, fmt.Errorf("policy folder %s has %d files; at most %d are read", dir, len(found), maxFiles)
 	}
-	return files, nil
+	return found, nil
 }
 
 func read(path string) ([]byte, error) {
@@ -98,6 +99,8 @@ type reader struct {
 	places   map[string]place // of what was named, by kind and name
 	checks   []func()         // what can be looked at only when every file is read
 	mistakes Mistakes
+
+	levelNames map[string][]string // by resource
 }
 
 // place is where something stands.
@@ -107,7 +110,7 @@ type place struct {
 }
 
 func newReader(known core.Names, rules Rules) *reader {
-	return &reader{rules: rules, known: known, places: map[string]place{}}
+	return &reader{rules: rules, known: known, places: map[string]place{}, levelNames: map[string][]string{}}
 }
 
 func (r *reader) finish() (core.Policy, error) {
@@ -119,9 +122,6 @@ func (r *reader) finish() (core.Policy, error) {
 	}
 	return r.policy, nil
 }
-
-// laterKeys are the parts of a policy that usher can't do yet.
-var laterKeys = []string{"resources", "sequences", "conditions", "conflicts"}
 
 var syntaxPlace = regexp.MustCompile(`^\[(\d+):\d+\] ([^\n]*)`)
 
@@ -152,9 +152,13 @@ func (r *reader) file(name string, text []byte) {
 			"people":        r.each(s, "people", r.person),
 			"groups":        r.each(s, "groups", r.group),
 			"teams":         r.each(s, "teams", r.team),
+			"resources":     r.each(s, "resources", r.resource),
+			"sequences":     r.each(s, "sequences", r.sequence),
+			"conditions":    r.each(s, "conditions", r.condition),
+			"conflicts":     r.each(s, "conflicts", r.conflict),
 			"request_types": r.each(s, "request_types", r.requestType),
 			"settings":      func(n ast.Node) { r.settings(s, n) },
-		}, laterKeys...)
+		})
 	}
 }
 
@@ -220,6 +224,10 @@ func (r *reader) needsPerson(s *source, n ast.Node, email string) {
 
 func (r *reader) needsGroup(s *source, n ast.Node, name string) {
 	r.needs(s, n, "group", name, func() bool { return r.known.Groups[name] })
+}
+
+func (r *reader) needsSequence(s *source, n ast.Node, name string) {
+	r.needs(s, n, "sequence", name, func() bool { return r.known.Sequences[name] })
 }
 
 func (r *reader) needsTeam(s *source, n ast.Node, name string) {

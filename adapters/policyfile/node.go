@@ -3,7 +3,9 @@ package policyfile
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml/ast"
 
@@ -98,9 +100,8 @@ func (s *source) entries(n ast.Node) ([]entry, bool) {
 // fields says how the keys of a mapping are read.
 type fields map[string]func(n ast.Node)
 
-// mapping reads a mapping: each key by its field, once. Keys of laterKeys are
-// known but not supported yet.
-func (s *source) mapping(n ast.Node, what string, f fields, laterKeys ...string) (seen map[string]ast.Node, ok bool) {
+// mapping reads a mapping: each key by its field, once.
+func (s *source) mapping(n ast.Node, what string, f fields) (seen map[string]ast.Node, ok bool) {
 	entries, ok := s.entries(n)
 	if !ok {
 		s.wrong(n, "write it as key: value lines, with the keys "+keys(f), "%s must be a mapping", what)
@@ -114,18 +115,15 @@ func (s *source) mapping(n ast.Node, what string, f fields, laterKeys ...string)
 		}
 		seen[e.key] = e.node
 		read, known := f[e.key]
-		switch {
-		case slices.Contains(laterKeys, e.key):
-			s.wrong(e.node, "remove it for now; usher can't do this yet", "%q of %s is not yet supported", e.key, what)
-		case !known:
-			remedy := "the keys are " + keys(f)
-			if near := nearest(e.key, names(f)); near != "" {
-				remedy = fmt.Sprintf("did you mean %q? %s", near, remedy)
-			}
-			s.wrong(e.node, remedy, "%s has no key %q", what, e.key)
-		default:
+		if known {
 			read(e.value)
+			continue
 		}
+		remedy := "the keys are " + keys(f)
+		if near := nearest(e.key, names(f)); near != "" {
+			remedy = fmt.Sprintf("did you mean %q? %s", near, remedy)
+		}
+		s.wrong(e.node, remedy, "%s has no key %q", what, e.key)
 	}
 	return seen, true
 }
@@ -232,21 +230,45 @@ func (s *source) flag(into *bool, what string) func(ast.Node) {
 }
 
 // oneOf reads one of a few words.
-func (s *source) oneOf(into *string, what string, words ...string) func(ast.Node) {
+func oneOf[T ~string](s *source, into *T, what string, words ...T) func(ast.Node) {
 	return func(n ast.Node) {
 		t, ok := s.text(n, what)
 		if !ok {
 			return
 		}
-		if !slices.Contains(words, t) {
-			s.wrong(n, "write one of: "+strings.Join(words, ", "), "%s can't be %q", what, t)
+		if !slices.Contains(words, T(t)) {
+			s.wrong(n, "write one of: "+list(words), "%s can't be %q", what, t)
 			return
 		}
-		*into = t
+		*into = T(t)
 	}
 }
 
-// name reads the name of a thing.
+func list[T ~string](words []T) string {
+	all := make([]string, len(words))
+	for i, w := range words {
+		all[i] = string(w)
+	}
+	return strings.Join(all, ", ")
+}
+
+// number reads a whole number in a range.
+func (s *source) number(into *int, what string, least, most int) func(ast.Node) {
+	return func(n ast.Node) {
+		t, ok := s.text(n, what)
+		if !ok {
+			return
+		}
+		number, err := strconv.Atoi(t)
+		if err != nil || number < least || number > most {
+			s.wrong(n, fmt.Sprintf("write a whole number from %d to %d", least, most), "%s can't be %q", what, t)
+			return
+		}
+		*into = number
+	}
+}
+
+// nameOf reads the name of a thing.
 func (s *source) nameOf(into *string, what string) func(ast.Node) {
 	return func(n ast.Node) {
 		t, ok := s.text(n, what)
@@ -273,14 +295,17 @@ func (s *source) email(n ast.Node, what string) (string, bool) {
 	return people.NormalEmail(t), true
 }
 
-func (s *source) duration(n ast.Node, what string) (string, bool) {
-	t, ok := s.text(n, what)
-	if !ok {
-		return "", false
+func (s *source) duration(into *time.Duration, what string) func(ast.Node) {
+	return func(n ast.Node) {
+		t, ok := s.text(n, what)
+		if !ok {
+			return
+		}
+		d, err := flow.ParseDuration(t)
+		if err != nil {
+			s.wrong(n, "write it as 45m, 8h, 30d, 2w or P30D, at most 365d", "%s: %q is no duration", what, t)
+			return
+		}
+		*into = d
 	}
-	if _, err := flow.ParseDuration(t); err != nil {
-		s.wrong(n, "write it as 45m, 8h, 30d, 2w or P30D, at most 365d", "%s: %q is no duration", what, t)
-		return "", false
-	}
-	return t, true
 }

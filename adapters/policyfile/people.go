@@ -8,7 +8,6 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/usher-access/usher/core"
-	"github.com/usher-access/usher/core/flow"
 )
 
 const maxAttributes = 100
@@ -173,36 +172,4 @@ func (r *reader) team(s *source, n ast.Node) {
 		s.wrong(n, "add members: […], or write assign: none", "team %q rotates among no members", t.Name)
 	}
 	r.policy.Teams = append(r.policy.Teams, t)
-}
-
-func (r *reader) settings(s *source, n ast.Node) {
-	if r.policy.Settings != nil {
-		s.wrong(n, "put all settings into one place", "settings are there twice")
-		return
-	}
-	settings := core.DefaultSettings
-	only, never := string(settings.DelegationOnly), ""
-	s.mapping(n, "settings", fields{
-		"request_expires_after": func(n ast.Node) {
-			if text, ok := s.duration(n, "request_expires_after"); ok {
-				settings.RequestExpiresAfter, _ = flow.ParseDuration(text)
-			}
-		},
-		"requester_may_escalate": s.flag(&settings.RequesterMayEscalate, "requester_may_escalate"),
-		"self_approval": func(n ast.Node) {
-			if text, ok := s.text(n, "self_approval"); ok && text == "named" {
-				s.wrong(n, "write never, which is the default", "self_approval: named is not yet supported")
-				return
-			}
-			s.oneOf(&never, "self_approval", "never")(n)
-		},
-		"delegation": func(n ast.Node) {
-			s.mapping(n, "delegation", fields{
-				"allowed": s.flag(&settings.DelegationAllowed, "allowed"),
-				"only":    s.oneOf(&only, "only", "anyone", "manager", "peers"),
-			})
-		},
-	})
-	settings.DelegationOnly = core.DelegationOnly(only)
-	r.policy.Settings = &settings
 }
