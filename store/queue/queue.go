@@ -45,6 +45,11 @@ const (
 	// Platforms take far less than these workers can send, and those who click
 	// shall not wait for them.
 	defaultWorkers = 8
+
+	// punctual is the queue of what must happen on time, so that it never waits
+	// behind messages.
+	punctual        = "punctual"
+	punctualWorkers = 16
 )
 
 // Options tune a Queue; the zero value is usable.
@@ -77,7 +82,10 @@ func New(ctx context.Context, db *sql.DB, dialect string, opts Options) (*Queue,
 		return nil, err
 	}
 	q.client, err = river.NewClient(driver, &river.Config{
-		Queues:                      map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: cmp.Or(opts.MaxWorkers, defaultWorkers)}},
+		Queues: map[string]river.QueueConfig{
+			river.QueueDefault: {MaxWorkers: cmp.Or(opts.MaxWorkers, defaultWorkers)},
+			punctual:           {MaxWorkers: cmp.Or(opts.MaxWorkers, punctualWorkers)},
+		},
 		Workers:                     q.workers,
 		SkipUnknownJobCheck:         true,
 		Logger:                      slog.New(atLeast{q.log.Handler(), slog.LevelError}),
@@ -136,10 +144,19 @@ func Handle[J core.Job](q *Queue, work func(ctx context.Context, job J) error) {
 // EnqueueTx inserts a job in a transaction of the queue's database. It works
 // without Start, and for jobs that another process works.
 func (q *Queue) EnqueueTx(ctx context.Context, tx *sql.Tx, job core.Job, opts core.JobOpts) error {
-	if _, err := q.client.InsertTx(ctx, tx, job, &river.InsertOpts{ScheduledAt: opts.RunAt}); err != nil {
+	if _, err := q.client.InsertTx(ctx, tx, job, &river.InsertOpts{Queue: queueOf(job), ScheduledAt: opts.RunAt}); err != nil {
 		return fmt.Errorf("insert job %s: %w", job.Kind(), err)
 	}
 	return nil
+}
+
+func queueOf(job core.Job) string {
+	switch job.(type) {
+	case core.TendGrant, core.Provision, core.RunAction:
+		return punctual
+	default:
+		return river.QueueDefault
+	}
 }
 
 // Start works jobs until Stop.
