@@ -29,13 +29,14 @@ func TestImportRules(t *testing.T) {
 		{"adapters/slack/slackfake", []string{}, nil},
 		{"adapters/slack", []string{"adapters/slack", "bot", "core"}, nil},
 		{"adapters/web", []string{"adapters/web", "bot", "core"}, nil},
+		{"adapters/webhook", []string{"adapters/webhook", "core"}, nil},
 		{"adapters/adaptertest", []string{"adapters/adaptertest", "bot", "core"}, nil},
 		{"store/sqlstore", []string{"store/sqlstore", "bot", "core"}, nil},
 		{"store/redisstore", []string{"store/redisstore", "bot", "core"}, nil},
 		{"store/queue", []string{"store/queue", "bot", "core"}, nil},
 		{"store/storetest", []string{"store/storetest", "bot", "core"}, nil},
 		{"manifests", []string{"manifests"}, []string{}},
-		{"cmd", []string{"adapters/slack", "adapters/web", "adapters/policyfile", "store", "bot", "core", "manifests"}, nil},
+		{"cmd", []string{"adapters/slack", "adapters/web", "adapters/webhook", "adapters/policyfile", "store", "bot", "core", "manifests"}, nil},
 	} {
 		for pkg, imports := range imports(t) {
 			if ruleOf(pkg) != rule.of {
@@ -55,7 +56,7 @@ func TestImportRules(t *testing.T) {
 // ruleOf returns the most special of the rules' prefixes that a package has.
 func ruleOf(pkg string) string {
 	for _, of := range []string{
-		"core/rules", "core", "bot", "adapters/policyfile", "adapters/slack/slackfake", "adapters/slack", "adapters/web", "adapters/adaptertest",
+		"core/rules", "core", "bot", "adapters/policyfile", "adapters/slack/slackfake", "adapters/slack", "adapters/webhook", "adapters/web", "adapters/adaptertest",
 		"store/sqlstore", "store/redisstore", "store/queue", "store/storetest", "manifests", "cmd",
 	} {
 		if under(pkg, []string{of}) {

@@ -1,7 +1,10 @@
 package core
 
 import (
+	"slices"
+
 	"github.com/usher-access/usher/core/catalog"
+	"github.com/usher-access/usher/core/flow"
 )
 
 // Policy is what an organisation may ask for and who decides, as files say it:
@@ -83,4 +86,18 @@ type PolicyTeam struct {
 	Teams   string // conversation ID
 	Assign  string // none, rotate, or an address
 	Private bool
+}
+
+// Does reports whether an action of the kind is a part of any level, sequence
+// or request type.
+func (p Policy) Does(kind flow.ActionKind) bool {
+	does := func(f flow.Flow) bool {
+		return slices.ContainsFunc(f.Steps, func(s flow.Step) bool { return s.Action != nil && s.Action.Kind == kind })
+	}
+	grants := func(l catalog.Level) bool {
+		return slices.ContainsFunc(l.Grant, func(a flow.Action) bool { return a.Kind == kind })
+	}
+	return slices.ContainsFunc(p.Resources, func(r catalog.Resource) bool { return slices.ContainsFunc(r.Levels, grants) }) ||
+		slices.ContainsFunc(p.Sequences, func(s catalog.Sequence) bool { return does(s.Flow) }) ||
+		slices.ContainsFunc(p.RequestTypes, func(t catalog.RequestType) bool { return does(t.Flow) })
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/mattn/go-isatty"
 
 	"github.com/usher-access/usher/adapters/slack"
+	"github.com/usher-access/usher/adapters/webhook"
 	"github.com/usher-access/usher/store/sqlstore"
 )
 
@@ -35,6 +36,8 @@ type Config struct {
 	OIDCClientID     string `name:"oidc-client-id" env:"USHER_OIDC_CLIENT_ID" hidden:"" help:"usher's ID there."`
 	OIDCClientSecret string `name:"oidc-client-secret" env:"USHER_OIDC_CLIENT_SECRET" hidden:"" help:"usher's secret there."`
 
+	WebhookSecret []string `env:"USHER_WEBHOOK_SECRET" hidden:"" help:"Signs webhooks; two, with a comma, during a rotation."`
+
 	LogLevel  string `env:"LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 	LogFormat string `env:"LOG_FORMAT" default:"" enum:",text,json" help:"text or json; text on a terminal."`
 }
@@ -42,7 +45,7 @@ type Config struct {
 // secrets may also be in files, named by NAME_FILE.
 var secrets = []string{
 	"DATABASE_URL", "REDIS_URL", "SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_APP_TOKEN",
-	"USHER_OIDC_CLIENT_SECRET",
+	"USHER_OIDC_CLIENT_SECRET", "USHER_WEBHOOK_SECRET",
 }
 
 // maxSecret bounds a secret's file.
@@ -102,12 +105,23 @@ func (c *Config) validate() error {
 	case c.OIDCIssuer != "" && c.OIDCClientID == "":
 		wrong("USHER_OIDC_CLIENT_ID is missing; register usher at the provider with the redirect URL %s/sign-in/oidc/callback", c.publicURL())
 	}
+	for _, s := range c.webhookSecrets() {
+		if err := webhook.CheckSecret(s); err != nil {
+			wrong("USHER_WEBHOOK_SECRET: %w", err)
+			break
+		}
+	}
 	return errors.Join(mistakes...)
 }
 
-func (c *Config) signingSecrets() []string {
+func (c *Config) signingSecrets() []string { return listed(c.SlackSigningSecret) }
+
+func (c *Config) webhookSecrets() []string { return listed(c.WebhookSecret) }
+
+// listed returns what is in a list with commas.
+func listed(written []string) []string {
 	var out []string
-	for _, s := range c.SlackSigningSecret {
+	for _, s := range written {
 		if s = strings.TrimSpace(s); s != "" {
 			out = append(out, s)
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/usher-access/usher/adapters/slack"
+	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/core/people"
 	"github.com/usher-access/usher/store/redisstore"
 	"github.com/usher-access/usher/store/sqlstore"
@@ -39,6 +40,7 @@ func (doctorCommand) Run(ctx context.Context, c *Config, s streams) error {
 		defer state.Close()
 	}
 	checkSlack(ctx, c, s, store, state, say)
+	checkWebhooks(ctx, c, store, say)
 	if sick {
 		return exit(1)
 	}
@@ -116,5 +118,23 @@ func checkSlack(ctx context.Context, c *Config, s streams, store *sqlstore.Store
 		if channel := team.Channels[people.Slack]; err == nil && channel != "" {
 			say(adapter.CheckChannel(ctx, team.Title, channel))
 		}
+	}
+}
+
+// checkWebhooks compares what the policy wants with what is configured.
+func checkWebhooks(ctx context.Context, c *Config, store *sqlstore.Store, say func(slack.Finding)) {
+	if n := len(c.webhookSecrets()); n > 0 {
+		say(slack.Finding{OK: true, What: fmt.Sprintf("Webhooks: signed with %d secret(s)", n)})
+		return
+	}
+	if store == nil {
+		return
+	}
+	policy, err := store.Policy(ctx)
+	if err == nil && policy.Does(flow.ActionWebhook) {
+		say(slack.Finding{
+			What:   "Webhooks: the policy has some, and without a secret people do by hand what they should do",
+			Remedy: "Set USHER_WEBHOOK_SECRET to whsec_ followed by what openssl rand -base64 32 prints.",
+		})
 	}
 }

@@ -12,7 +12,9 @@ import (
 
 	"github.com/usher-access/usher/adapters/slack"
 	"github.com/usher-access/usher/adapters/web"
+	"github.com/usher-access/usher/adapters/webhook"
 	"github.com/usher-access/usher/bot"
+	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/store/queue"
 	"github.com/usher-access/usher/store/redisstore"
 )
@@ -30,6 +32,16 @@ Variables:
   SLACK_BOT_TOKEN        Slack's bot token (xoxb-…)
   SLACK_APP_TOKEN        Slack over Socket Mode (xapp-…); nothing comes in over HTTP then
   SLACK_SIGNING_SECRET   Slack over HTTP; two, with a comma, during a rotation
+  USHER_WEBHOOK_SECRET   signs webhooks; two, with a comma, during a rotation
+
+Webhooks do what a policy's "webhook: {url: https://…}" says. Each is a POST that
+is signed as standardwebhooks.com says, with the secret whsec_ followed by
+openssl rand -base64 32. Its body has a type (access.grant, access.revoke or
+access.run) and data: request, person, resource, level, ends, answers. Its
+webhook-id is the same whenever usher tries again, so do nothing twice for one.
+Answer 2xx within 5 seconds when it is done. Another answer is tried again for a
+day, but a 4xx (except 408, 409 and 429) is given to people at once, with the
+"message" of its JSON. Without a secret people do it by hand.
 
 Examples:
   SLACK_BOT_TOKEN=xoxb-… SLACK_APP_TOKEN=xapp-… USHER_POLICY=policy usher serve
@@ -140,6 +152,9 @@ func (s *server) setUp(ctx context.Context) error {
 	if s.state, err = redisstore.Open(s.config.RedisURL, redisstore.Options{}); err != nil {
 		return err
 	}
+	if err := s.connect(); err != nil {
+		return err
+	}
 	s.metrics = newMetrics(s.queue)
 	s.bot = bot.New(bot.Config{
 		Core: s.core, Sessions: s.state, Ledger: s.store, Feed: s.state, Log: s.log, Now: s.clock.now, NewID: newID,
@@ -153,6 +168,19 @@ func (s *server) setUp(ctx context.Context) error {
 	queue.Handle(s.queue, s.core.TendGrant)
 	queue.Handle(s.queue, s.core.Provision)
 	return nil
+}
+
+// connect connects what does actions outside of usher.
+func (s *server) connect() error {
+	secrets := s.config.webhookSecrets()
+	if len(secrets) == 0 {
+		return nil
+	}
+	sender, err := webhook.New(secrets, s.clock.now)
+	if err == nil {
+		s.core.Connect(flow.ActionWebhook, sender)
+	}
+	return err
 }
 
 func (s *server) listenTo(routes http.Handler) {
