@@ -42,7 +42,7 @@ screenshots: ## Take the README's screenshots anew
 
 .PHONY: golden
 golden: ## Write the golden files anew
-	@go test ./adapters/slack ./adapters/web -run Golden -update
+	@go test ./adapters/slack ./adapters/teams ./adapters/web -run Golden -update
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -25,6 +25,8 @@ type Place struct {
 type Places interface {
 	// Place returns errs.NotFound when there is none.
 	Place(ctx context.Context, platform people.Platform, workspace, subject string) (Place, error)
+	// PlaceAt returns the place with a conversation, or errs.NotFound.
+	PlaceAt(ctx context.Context, platform people.Platform, conversation string) (Place, error)
 	// SavePlace adds or replaces a place. It may be repeated.
 	SavePlace(ctx context.Context, p Place) error
 	// ChannelPlaces returns at most limit channels that are not closed.

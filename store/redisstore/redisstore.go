@@ -283,12 +283,12 @@ func (s *Store) TakeWithin(ctx context.Context, key string, limits ...bot.Limit)
 // while Redis is away.
 func (s *Store) Pause(ctx context.Context, method string, d time.Duration) error {
 	s.local.pause(method, d)
-	return away(s.client.Set(ctx, s.key("pause", method), "1", max(d, time.Millisecond)).Err())
+	return away(s.client.Set(ctx, s.key("pause", hashed(method)), "1", max(d, time.Millisecond)).Err())
 }
 
 // Paused returns for how long the method is still paused.
 func (s *Store) Paused(ctx context.Context, method string) (time.Duration, error) {
-	left, err := s.client.PTTL(ctx, s.key("pause", method)).Result()
+	left, err := s.client.PTTL(ctx, s.key("pause", hashed(method))).Result()
 	if err != nil {
 		return s.local.paused(method), nil
 	}

@@ -39,6 +39,13 @@ func (s *Store) Place(ctx context.Context, platform people.Platform, workspace, 
 	return row.place(), missing(err, "place")
 }
 
+// PlaceAt returns the place with a conversation, or errs.NotFound.
+func (s *Store) PlaceAt(ctx context.Context, platform people.Platform, conversation string) (bot.Place, error) {
+	var row placeRow
+	err := s.with(ctx).Where("platform = ? AND conversation = ?", string(platform), conversation).Take(&row).Error
+	return row.place(), missing(err, "place")
+}
+
 // SavePlace adds or replaces a place.
 func (s *Store) SavePlace(ctx context.Context, p bot.Place) error {
 	row := placeRow{

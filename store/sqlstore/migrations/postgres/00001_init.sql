@@ -227,6 +227,7 @@ CREATE TABLE places (
     closed       text NOT NULL,
     PRIMARY KEY (platform, workspace, subject)
 );
+CREATE INDEX places_conversation ON places (conversation, platform);
 
 -- Who may act in a person's place; times are microseconds since 1970, 0 is no end.
 CREATE TABLE delegations (

@@ -1,0 +1,111 @@
+package teams
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/usher-access/usher/bot"
+	"github.com/usher-access/usher/bot/view"
+	"github.com/usher-access/usher/core/errs"
+	"github.com/usher-access/usher/core/people"
+)
+
+// Post sends a message to a person or into a channel.
+func (a *Adapter) Post(ctx context.Context, to bot.Destination, m view.Message) (bot.MessageRef, error) {
+	return a.post(ctx, to, m, false)
+}
+
+func (a *Adapter) post(ctx context.Context, to bot.Destination, m view.Message, told bool) (bot.MessageRef, error) {
+	rendered, err := renderMessage(m, told)
+	if err != nil {
+		return bot.MessageRef{}, err
+	}
+	var p bot.Place
+	if to.Account.User != "" {
+		p, err = a.opened(ctx, to.Account)
+		rendered.ChannelData = &notify{}
+		rendered.ChannelData.Notification.Alert = true
+	} else {
+		p, err = a.channelPlace(ctx, to.Channel)
+	}
+	if err != nil {
+		return bot.MessageRef{}, err
+	}
+	return a.send(ctx, p, p.Conversation, rendered)
+}
+
+// channelPlace returns where a channel is reached. A channel has no tenant in
+// the policy, so those whose people use usher are tried.
+func (a *Adapter) channelPlace(ctx context.Context, channel string) (bot.Place, error) {
+	channel = withoutThread(channel)
+	for _, tenant := range a.tenants {
+		p, err := a.place(ctx, tenant, channel)
+		if err != nil {
+			return p, err
+		}
+		if p.Conversation != "" {
+			return p, nil
+		}
+	}
+	p := bot.Place{Conversation: channel, Subject: channel, Service: a.service}
+	if len(a.tenants) > 0 {
+		p.Workspace = a.tenants[0]
+	}
+	return p, nil
+}
+
+// send sends a message into a conversation once the pace allows it. What was
+// refused because usher may not talk there is remembered.
+func (a *Adapter) send(ctx context.Context, p bot.Place, conversation string, m message) (bot.MessageRef, error) {
+	ref := bot.MessageRef{Channel: withoutThread(conversation)}
+	if err := a.wait(ctx, p.Workspace, ref.Channel); err != nil {
+		return ref, err
+	}
+	path := conversationPath(conversation) + "/activities"
+	if m.Recipient != nil {
+		path += "?isTargetedActivity=true"
+	}
+	var answer sent
+	err := a.call(ctx, callSend, http.MethodPost, p.Service, path, m, &answer)
+	if word, no := blocked(err); no && m.Recipient == nil && p.Subject != "" {
+		if closing := a.close(ctx, p.Workspace, p.Subject, word); closing != nil {
+			return ref, closing
+		}
+	}
+	if err != nil {
+		return ref, a.judge(ctx, err, ref.Channel)
+	}
+	if answer.ID == "" {
+		return ref, errors.New("Teams named no message")
+	}
+	ref.ID = answer.ID
+	return ref, nil
+}
+
+// Update replaces a message that Post has sent.
+func (a *Adapter) Update(ctx context.Context, ref bot.MessageRef, m view.Message) error {
+	rendered, err := renderMessage(m, false)
+	if err != nil {
+		return err
+	}
+	p, err := a.placeOf(ctx, ref.Channel)
+	if err != nil {
+		return err
+	}
+	if err := a.wait(ctx, p.Workspace, ref.Channel); err != nil {
+		return err
+	}
+	path := conversationPath(ref.Channel) + "/activities/" + url.PathEscape(ref.ID)
+	return a.judge(ctx, a.call(ctx, callUpdate, http.MethodPut, p.Service, path, rendered, nil), ref.Channel)
+}
+
+// placeOf returns where a conversation is reached.
+func (a *Adapter) placeOf(ctx context.Context, conversation string) (bot.Place, error) {
+	p, err := a.places.PlaceAt(ctx, people.Teams, conversation)
+	if errors.Is(err, errs.NotFound) {
+		return a.channelPlace(ctx, conversation)
+	}
+	return p, err
+}
