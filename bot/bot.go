@@ -132,6 +132,13 @@ type Adapter interface {
 	Find(ctx context.Context, email string) (people.Account, people.Profile, error)
 }
 
+// Finding is one thing about a platform's configuration that was checked.
+type Finding struct {
+	OK     bool
+	What   string
+	Remedy string // what to do when it is not OK
+}
+
 // Later is a platform's wish to be left alone for a while.
 type Later struct {
 	After time.Duration

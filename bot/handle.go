@@ -73,7 +73,7 @@ func (b *Bot) Handle(ctx context.Context, in Interaction) (resp Response) {
 			resp = b.fail(ctx, in, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 		}
 	}()
-	if changes(in) && b.seen(ctx, in.ID) {
+	if changes(in) && !in.Opened && b.seen(ctx, in.ID) {
 		return b.shown(ctx, in, Done{})
 	}
 	resp, err := b.answer(ctx, in)

@@ -28,6 +28,8 @@ func TestImportRules(t *testing.T) {
 		{"adapters/policyfile", []string{"adapters/policyfile", "core"}, nil},
 		{"adapters/slack/slackfake", []string{}, nil},
 		{"adapters/slack", []string{"adapters/slack", "bot", "core"}, nil},
+		{"adapters/teams/teamsfake", []string{}, nil},
+		{"adapters/teams", []string{"adapters/teams", "bot", "core"}, nil},
 		{"adapters/web", []string{"adapters/web", "bot", "core"}, nil},
 		{"adapters/webhook", []string{"adapters/webhook", "core"}, nil},
 		{"adapters/adaptertest", []string{"adapters/adaptertest", "bot", "core"}, nil},
@@ -36,7 +38,7 @@ func TestImportRules(t *testing.T) {
 		{"store/queue", []string{"store/queue", "bot", "core"}, nil},
 		{"store/storetest", []string{"store/storetest", "bot", "core"}, nil},
 		{"manifests", []string{"manifests"}, []string{}},
-		{"cmd", []string{"adapters/slack", "adapters/web", "adapters/webhook", "adapters/policyfile", "store", "bot", "core", "manifests"}, nil},
+		{"cmd", []string{"adapters/slack", "adapters/teams", "adapters/web", "adapters/webhook", "adapters/policyfile", "store", "bot", "core", "manifests"}, nil},
 	} {
 		for pkg, imports := range imports(t) {
 			if ruleOf(pkg) != rule.of {
@@ -56,7 +58,7 @@ func TestImportRules(t *testing.T) {
 // ruleOf returns the most special of the rules' prefixes that a package has.
 func ruleOf(pkg string) string {
 	for _, of := range []string{
-		"core/rules", "core", "bot", "adapters/policyfile", "adapters/slack/slackfake", "adapters/slack", "adapters/webhook", "adapters/web", "adapters/adaptertest",
+		"core/rules", "core", "bot", "adapters/policyfile", "adapters/slack/slackfake", "adapters/slack", "adapters/teams/teamsfake", "adapters/teams", "adapters/webhook", "adapters/web", "adapters/adaptertest",
 		"store/sqlstore", "store/redisstore", "store/queue", "store/storetest", "manifests", "cmd",
 	} {
 		if under(pkg, []string{of}) {

@@ -3,10 +3,12 @@ package teams
 import (
 	"context"
 	"crypto"
+	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,9 +19,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"crypto/rand"
-	"encoding/base64"
 
 	"github.com/lestrrat-go/jwx/v3/jwa"
 	"github.com/lestrrat-go/jwx/v3/jws"
@@ -253,11 +252,11 @@ func identityToken(ctx context.Context, client *http.Client, appID, resource str
 		ExpiresOn   json.Number `json:"expires_on"`
 	}
 	if err := json.Unmarshal(text, &answer); err != nil {
-		return nil, errors.New("Azure's answer can't be read")
+		return nil, errors.New("the answer of Azure can't be read")
 	}
 	ends, err := answer.ExpiresOn.Int64()
 	if err != nil {
-		return nil, errors.New("Azure's answer doesn't say when the token ends")
+		return nil, errors.New("the answer of Azure doesn't say when the token ends")
 	}
 	return &oauth2.Token{AccessToken: answer.AccessToken, Expiry: time.Unix(ends, 0)}, nil
 }

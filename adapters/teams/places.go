@@ -160,7 +160,7 @@ func (a *Adapter) create(ctx context.Context, p bot.Place) (string, error) {
 	var answer sent
 	err := a.call(ctx, callCreate, http.MethodPost, p.Service, "/v3/conversations", body, &answer)
 	if err == nil && answer.ID == "" {
-		err = errors.New("Teams named no conversation")
+		err = errors.New("no conversation is named in the answer")
 	}
 	return answer.ID, err
 }

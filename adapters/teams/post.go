@@ -78,7 +78,7 @@ func (a *Adapter) send(ctx context.Context, p bot.Place, conversation string, m 
 		return ref, a.judge(ctx, err, ref.Channel)
 	}
 	if answer.ID == "" {
-		return ref, errors.New("Teams named no message")
+		return ref, errors.New("no message is named in the answer")
 	}
 	ref.ID = answer.ID
 	return ref, nil

@@ -32,6 +32,9 @@ type Config struct {
 	SlackAppToken      string   `env:"SLACK_APP_TOKEN" hidden:"" help:"Slack over Socket Mode."`
 	SlackAPIURL        string   `name:"slack-api-url" env:"SLACK_API_URL" default:"https://slack.com/api/" hidden:"" help:"Slack's Web API."`
 
+	Teams  TeamsConfig `embed:"" prefix:"teams-"`
+	Notify string      `env:"USHER_NOTIFY" default:"last" enum:"last,slack,teams,both" help:"Where people with both accounts are told: last (the one used last), slack, teams or both."`
+
 	OIDCIssuer       string `name:"oidc-issuer" env:"USHER_OIDC_ISSUER" hidden:"" help:"OpenID Connect provider that signs people in to the web app."`
 	OIDCClientID     string `name:"oidc-client-id" env:"USHER_OIDC_CLIENT_ID" hidden:"" help:"usher's ID there."`
 	OIDCClientSecret string `name:"oidc-client-secret" env:"USHER_OIDC_CLIENT_SECRET" hidden:"" help:"usher's secret there."`
@@ -45,7 +48,7 @@ type Config struct {
 // secrets may also be in files, named by NAME_FILE.
 var secrets = []string{
 	"DATABASE_URL", "REDIS_URL", "SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_APP_TOKEN",
-	"USHER_OIDC_CLIENT_SECRET", "USHER_WEBHOOK_SECRET",
+	"TEAMS_APP_PASSWORD", "USHER_OIDC_CLIENT_SECRET", "USHER_WEBHOOK_SECRET",
 }
 
 // maxSecret bounds a secret's file.
@@ -99,6 +102,7 @@ func (c *Config) validate() error {
 	if c.SlackAppToken != "" && !strings.HasPrefix(c.SlackAppToken, "xapp-") {
 		wrong("SLACK_APP_TOKEN must be an app-level token, which begins with xapp-")
 	}
+	mistakes = append(mistakes, c.Teams.validate(c.Listen)...)
 	switch {
 	case c.OIDCIssuer == "" && c.OIDCClientID != "":
 		wrong("USHER_OIDC_ISSUER is missing; it is the provider's URL, such as https://login.acme.example")

@@ -16,6 +16,9 @@ func (s *server) routes() http.Handler {
 	if s.slack != nil {
 		s.slack.Mount(mux, s.handler())
 	}
+	if s.teams != nil {
+		s.teams.Mount(mux, s.handler())
+	}
 	if s.web != nil {
 		mux.Handle("/", s.web.Handler())
 	}

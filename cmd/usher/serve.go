@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/usher-access/usher/adapters/slack"
+	"github.com/usher-access/usher/adapters/teams"
 	"github.com/usher-access/usher/adapters/web"
 	"github.com/usher-access/usher/adapters/webhook"
 	"github.com/usher-access/usher/bot"
@@ -32,6 +33,7 @@ Variables:
   SLACK_BOT_TOKEN        Slack's bot token (xoxb-…)
   SLACK_APP_TOKEN        Slack over Socket Mode (xapp-…); nothing comes in over HTTP then
   SLACK_SIGNING_SECRET   Slack over HTTP; two, with a comma, during a rotation
+` + teamsHelp + `
   USHER_WEBHOOK_SECRET   signs webhooks; two, with a comma, during a rotation
 
 Webhooks do what a policy's "webhook: {url: https://…}" says. Each is a POST that
@@ -64,6 +66,7 @@ type server struct {
 	log     *slog.Logger
 	state   *redisstore.Store
 	slack   *slack.Adapter // nil: not configured
+	teams   *teams.Adapter // nil: not configured
 	web     *web.App       // nil: there is no way in
 	bot     *bot.Bot
 	metrics *metrics
@@ -103,8 +106,8 @@ func (s *server) run(ctx context.Context, ready func(addr string)) error {
 		streams.Go(func() { s.web.Run(ctx) })
 	}
 	s.log.Info("usher is ready", "listen", listener.Addr().String(), "url", c.publicURL(),
-		"database", s.store.Dialect(), "redis in process", s.state.InProcess(), "slack", s.slackMode(), "web", s.web != nil)
-	if s.slack == nil && s.web == nil {
+		"database", s.store.Dialect(), "redis in process", s.state.InProcess(), "slack", s.slackMode(), "teams", s.config.Teams.mode(), "web", s.web != nil)
+	if !s.chats() && s.web == nil {
 		s.log.Warn("no chat and no sign-in is configured, so nobody can ask for anything; run usher doctor")
 	}
 	if ready != nil {
@@ -195,14 +198,14 @@ func (s *server) listenTo(routes http.Handler) {
 
 // setUpWeb switches the web app on where there is a way in, or in a demo.
 func (s *server) setUpWeb(demo *web.Demo) error {
-	if s.slack == nil && s.config.OIDCIssuer == "" && demo == nil {
+	if !s.chats() && s.config.OIDCIssuer == "" && demo == nil {
 		return nil
 	}
 	var err error
 	s.web, err = web.New(web.Config{
 		URL: s.config.publicURL(), Bot: s.handler(), Desk: s.bot.Desk(), State: s.state, Link: s.core.LinkAccount,
 		OIDC: web.OIDC{Issuer: s.config.OIDCIssuer, ClientID: s.config.OIDCClientID, ClientSecret: s.config.OIDCClientSecret},
-		Chat: s.slack != nil, Log: s.log, NewID: newID, Demo: demo,
+		Chat: s.chats(), Log: s.log, NewID: newID, Demo: demo,
 	})
 	if err == nil && demo == nil {
 		s.bot.Lead(bot.Web{URL: s.config.publicURL(), Links: s.web})
@@ -211,8 +214,8 @@ func (s *server) setUpWeb(demo *web.Demo) error {
 }
 
 func (s *server) setUpChat() error {
-	if s.config.SlackBotToken == "" {
-		return nil
+	if err := s.setUpTeams(); err != nil || s.config.SlackBotToken == "" {
+		return err
 	}
 	var err error
 	s.slack, err = slack.New(slack.Config{
@@ -226,6 +229,9 @@ func (s *server) setUpChat() error {
 	}
 	return err
 }
+
+// chats reports whether people can talk to usher anywhere.
+func (s *server) chats() bool { return s.slack != nil || s.teams != nil }
 
 func (s *server) slackMode() string {
 	switch {
@@ -254,6 +260,9 @@ func (s *server) stop(streams *sync.WaitGroup) error {
 	}
 	if s.slack != nil {
 		s.slack.Close()
+	}
+	if s.teams != nil {
+		s.teams.Close()
 	}
 	err = errors.Join(err, s.parts.close(ctx))
 	if s.state != nil {

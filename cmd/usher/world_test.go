@@ -45,7 +45,7 @@ people:
 groups:
   - {name: owners, title: Owners, members: [bo@acme.example, cy@acme.example, di@acme.example, ed@acme.example]}
 teams:
-  - {name: it, title: IT, members: [ivy@acme.example, jo@acme.example], channel: {slack: C0TRIAGE01}, assign: ivy@acme.example}
+  - {name: it, title: IT, members: [ivy@acme.example, jo@acme.example], channel: {slack: C0TRIAGE01, teams: "19:triage@thread.tacv2"}, assign: ivy@acme.example}
   - {name: quiet, title: Quiet}
 request_types:
   - name: new-laptop
@@ -81,8 +81,8 @@ request_types:
 
 // where is what a story runs on.
 type where struct {
-	postgres, redis, socket bool
-	policy                  string
+	postgres, redis, socket, teams bool
+	policy                         string
 }
 
 // world is a running usher and the Slack in front of it.
@@ -98,7 +98,7 @@ func newSlack(t *testing.T, socket bool) *slackfake.Fake {
 
 	// Worlds share one Redis, so each workspace has a name of its own.
 	f := slackfake.New(t, slackfake.Options{Socket: socket, TeamID: "T" + rand.Text()[:10]})
-	for id, name := range map[string]string{ana: "Ana", bo: "Bo", cy: "Cy", di: "Di", ed: "Ed", ivy: "Ivy", jo: "Jo"} {
+	for id, name := range everybody {
 		f.AddUser(slackfake.User{ID: id, Name: name, Email: strings.ToLower(name) + "@acme.example"})
 	}
 	f.AddUser(slackfake.User{ID: "U0EVE0001", Name: "Eve", Email: "eve@elsewhere.example"})
@@ -131,7 +131,7 @@ func configFor(t *testing.T, f *slackfake.Fake, on where) Config {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "policy.yaml"), []byte(policy), 0o600))
 	c := Config{
 		Listen: "127.0.0.1:0", DatabaseURL: "sqlite:" + filepath.Join(dir, "usher.db"), Policy: dir,
-		SlackBotToken: "xoxb-test", SlackAPIURL: f.APIURL(), LogLevel: "error",
+		LogLevel: "error",
 	}
 	if on.postgres {
 		c.DatabaseURL = pgtest.NewDatabase(t)
@@ -139,6 +139,10 @@ func configFor(t *testing.T, f *slackfake.Fake, on where) Config {
 	if on.redis {
 		c.RedisURL = redistest.URL(t)
 	}
+	if f == nil {
+		return c
+	}
+	c.SlackBotToken, c.SlackAPIURL = "xoxb-test", f.APIURL()
 	if on.socket {
 		c.SlackAppToken = "xapp-test"
 	} else {

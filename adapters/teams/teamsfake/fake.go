@@ -213,17 +213,18 @@ func (f *Fake) AddChannel(id string) {
 // chat returns the chat of a person with usher, which is there once usher is
 // installed. The lock is held.
 func (f *Fake) chat(user string) *Conversation {
-	id := chatOf(user)
+	id := f.chatOf(user)
 	if f.conversations[id] == nil {
 		f.conversations[id] = &Conversation{ID: id, User: user}
 	}
 	return f.conversations[id]
 }
 
-func chatOf(user string) string { return "a:1chat-" + user }
+// chatOf is unique in the organisation; Options.Tenant makes it so in the world.
+func (f *Fake) chatOf(user string) string { return "a:1chat-" + user + "-" + f.opts.Tenant }
 
 // DM returns usher's messages to a person, oldest first, as they are now.
-func (f *Fake) DM(user string) []Message { return f.read(chatOf(user), user) }
+func (f *Fake) DM(user string) []Message { return f.read(f.chatOf(user), user) }
 
 // In returns the messages of a channel, oldest first, as everybody sees them now.
 func (f *Fake) In(channel string) []Message { return f.read(channel, "") }

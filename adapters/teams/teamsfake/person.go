@@ -147,7 +147,7 @@ func (f *Fake) Uninstall(t testing.TB, user string) {
 	f.mu.Lock()
 	f.users[user].Away = true
 	f.mu.Unlock()
-	a := f.Activity(user, chatOf(user), "installationUpdate")
+	a := f.Activity(user, f.chatOf(user), "installationUpdate")
 	a["action"] = "remove"
 	require.Equal(t, http.StatusOK, f.Send(t, a).Status)
 }
