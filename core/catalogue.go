@@ -98,7 +98,7 @@ func (s *Service) Choices(ctx context.Context, id people.ID, text string, limit 
 type holding struct {
 	held   map[string][]access.Grant
 	open   map[string][]Open
-	levels []catalog.LevelRef // all that are held
+	levels []catalog.LevelRef // all that are held or asked for
 }
 
 // holdings reads what the person has and has asked for.
@@ -119,6 +119,7 @@ func holdings(ctx context.Context, r Reader, id people.ID) (holding, error) {
 	for _, r := range requests {
 		if r.Access != nil && r.Run.Ask != nil {
 			h.open[r.Access.Resource] = append(h.open[r.Access.Resource], Open{Request: r.ID, Level: r.Run.Ask.Level})
+			h.levels = append(h.levels, catalog.LevelRef{Resource: r.Access.Resource, Level: r.Run.Ask.Level})
 		}
 	}
 	return h, nil
@@ -166,11 +167,11 @@ type Offer struct {
 	Sequence  catalog.Sequence  // its flow's Form is asked with the request
 	Held      *access.Grant     // by which the person has it already
 	Open      RequestID         // by which the person has asked for it already; 0: none
-	Clashes   []Clash           // with what the person has
+	Clashes   []Clash           // with what the person has or has asked for
 }
 
 // Clash is a conflict between a level that somebody asks for and those that
-// they have.
+// they have or have asked for.
 type Clash struct {
 	catalog.Conflict
 	Held []catalog.LevelRef

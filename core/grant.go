@@ -26,15 +26,22 @@ func (s *Service) Grant(ctx context.Context, id access.ID) (access.Grant, error)
 	return s.store.Grant(ctx, id)
 }
 
-// conclude gives what a request that has just been approved asked for: a new
-// grant or, to an extension, a later end. It returns what happened, for the
-// request's audit chain.
+// conclude gives what a request asked for that has just been approved: a new
+// grant or, to an extension, a later end. In an emergency it does so as soon as
+// the request is submitted. It returns what happened, for the request's audit chain.
 func (s *Service) conclude(
 	ctx context.Context, tx Tx, r Request, changes []flow.Change, actor Actor, now time.Time,
 ) ([]audit.Event, error) {
-	ended := slices.ContainsFunc(changes, func(c flow.Change) bool { return c.Kind == flow.ChangeEnded })
+	if r.Access == nil {
+		return nil, nil
+	}
+	happened := func(kind flow.ChangeKind) bool {
+		return slices.ContainsFunc(changes, func(c flow.Change) bool { return c.Kind == kind })
+	}
 	switch {
-	case !ended || r.Run.State != flow.Approved || r.Access == nil || r.Access.BreakGlass:
+	case r.Access.BreakGlass && !happened(flow.ChangeSubmitted):
+		return nil, nil
+	case !r.Access.BreakGlass && (!happened(flow.ChangeEnded) || r.Run.State != flow.Approved):
 		return nil, nil
 	case r.Access.Extends != 0:
 		return s.extend(ctx, tx, r, now)

@@ -36,6 +36,8 @@ type Case struct {
 	Grant  *access.Grant // what the request gave or is to extend; nil: nothing yet
 	Team   people.Team
 	People map[people.ID]people.Person // whom the request mentions
+
+	RequesterMayEscalate bool
 }
 
 // Case returns a request as cards show it, or errs.NotFound.
@@ -140,9 +142,13 @@ func (s *Service) cases(ctx context.Context, requests []Request) ([]Case, error)
 	if err != nil {
 		return nil, err
 	}
+	settings, err := s.store.Settings(ctx)
+	if err != nil {
+		return nil, err
+	}
 	cases := make([]Case, len(requests))
 	for i, r := range requests {
-		cases[i] = Case{Request: r, Team: teams[r.Team], People: persons}
+		cases[i] = Case{Request: r, Team: teams[r.Team], People: persons, RequesterMayEscalate: settings.RequesterMayEscalate}
 		if g, ok := grants[r.GrantID()]; ok && r.Access != nil {
 			cases[i].Grant = &g
 		}

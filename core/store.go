@@ -46,6 +46,9 @@ type Reader interface {
 	// SearchPeople returns at most limit active persons whose name or address
 	// contains the text, ignoring case, without those to skip, by name.
 	SearchPeople(ctx context.Context, text string, skip []people.ID, limit int) ([]people.Person, error)
+	// Reports returns at most limit active persons whose manager the given one is,
+	// and whose name or address contains the text, ignoring case, by name.
+	Reports(ctx context.Context, manager people.ID, text string, limit int) ([]people.Person, error)
 	GroupsOf(ctx context.Context, id people.ID) ([]string, error)
 	TeamsOf(ctx context.Context, id people.ID) ([]string, error)
 	// Team returns a team without its members, which TeamMembers has.
@@ -120,6 +123,9 @@ type Tx interface {
 	// LockRequest returns the request and keeps everybody else from changing it
 	// until the transaction ends.
 	LockRequest(ctx context.Context, id RequestID) (Request, error)
+	// LockPerson keeps everybody else from locking the person until the
+	// transaction ends.
+	LockPerson(ctx context.Context, id people.ID) error
 	// InsertRequest gives the request its number, and version 1. It returns
 	// errs.Conflict when the key is taken.
 	InsertRequest(ctx context.Context, r *Request) error

@@ -138,6 +138,9 @@ type Duration struct {
 	UpTo  time.Duration `json:"up_to,omitempty"` // the requester chooses
 }
 
+// Longest returns how long access lasts at the most; 0: it has no end.
+func (d Duration) Longest() time.Duration { return max(d.Fixed, d.UpTo) }
+
 // LevelRef names a level of a resource, as policy files write it: resource/level.
 type LevelRef struct {
 	Resource string `json:"resource"`

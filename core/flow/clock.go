@@ -148,23 +148,19 @@ func (r *Run) tick(e Tick, now time.Time) []Change {
 	if e.ExpiresAfter > 0 {
 		r.ExpiresAfter = e.ExpiresAfter
 	}
-	var changes []Change
 	if step, i, open := r.Open(); open {
-		changes = r.tickStep(step, &r.Steps[i], e, now)
-	}
-	if slices.ContainsFunc(changes, Change.active) {
-		return changes
+		if changes := r.tickStep(step, &r.Steps[i], e, now); len(changes) > 0 {
+			return changes
+		}
 	}
 	if expires := r.Expires(); !expires.IsZero() && !now.Before(expires) {
-		return append(changes, r.end(Expired, "", now))
+		return []Change{r.end(Expired, "", now)}
 	}
 	if slices.ContainsFunc(r.warnings(), func(at time.Time) bool { return !now.Before(at) }) {
 		r.Warned = now
-		changes = append(changes, Change{
-			Kind: ChangeExpiring, People: r.warned(), Note: "on " + r.Expires().UTC().Format(time.DateOnly),
-		})
+		return []Change{{Kind: ChangeExpiring, People: r.warned(), Note: "on " + r.Expires().UTC().Format(time.DateOnly)}}
 	}
-	return changes
+	return nil
 }
 
 // warned returns who is told that the run expires: the requester, and who is

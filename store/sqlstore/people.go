@@ -97,6 +97,19 @@ func (r reader) SearchPeople(ctx context.Context, text string, skip []people.ID,
 	return persons(rows), wrap(err, "search people")
 }
 
+func (r reader) Reports(ctx context.Context, manager people.ID, text string, limit int) ([]people.Person, error) {
+	var rows []personRow
+	err := r.with(ctx).Where("manager = ?", string(manager)).Where("active").Where(`search LIKE ? ESCAPE '\'`, contains(text)).
+		Order("name, id").Limit(limit).Find(&rows).Error
+	return persons(rows), wrap(err, "search reports")
+}
+
+func (t *tx) LockPerson(ctx context.Context, id people.ID) error {
+	var row personRow
+	q := t.with(ctx).Select("id").Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate})
+	return missing(q.Where("id = ?", string(id)).Take(&row).Error, "person")
+}
+
 // contains returns the LIKE pattern of what contains the text, ignoring case.
 func contains(text string) string {
 	escaped := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(text))

@@ -9,6 +9,7 @@ CREATE TABLE people (
     attributes text NOT NULL,
     search     text NOT NULL
 );
+CREATE INDEX people_manager ON people (manager);
 
 CREATE TABLE people_groups (
     name  text PRIMARY KEY,
