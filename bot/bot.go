@@ -181,7 +181,9 @@ type Draft struct {
 	Account  people.Account      `json:"account"`
 	Words    string              `json:"words,omitempty"`    // the picker is narrowed to these
 	Type     string              `json:"type,omitempty"`     // the request type that was picked
-	Revision string              `json:"revision,omitempty"` // of the type, as the form shows it
+	Resource string              `json:"resource,omitempty"` // or the resource
+	Extends  core.RequestID      `json:"extends,omitempty"`  // whose grant shall last longer
+	Revision string              `json:"revision,omitempty"` // of what the form shows
 	Values   map[string][]string `json:"values,omitempty"`   // what was entered
 }
 

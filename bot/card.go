@@ -19,8 +19,16 @@ func (b *Bot) card(c core.Case, p Posting, undelivered []Posting) view.Message {
 		m = askCard(c, p)
 	case PostingTeam, PostingCare:
 		m = teamCard(c, p, undelivered)
+	case PostingWork:
+		m = workCard(c, p)
+	case PostingEnding:
+		m = endingCard(c, p)
 	default:
 		m = requesterCard(c, p)
+	}
+	if text := preface(c, p); text != "" {
+		m.Summary = text + " " + m.Summary
+		m.Blocks = append([]view.Block{view.Text{Spans: words(text)}}, m.Blocks...)
 	}
 	if b.web.URL != "" {
 		open := view.Link{Label: "Open", URL: b.web.URL + "/requests/" + c.ID.String()}
@@ -29,7 +37,7 @@ func (b *Bot) card(c core.Case, p Posting, undelivered []Posting) view.Message {
 	return m
 }
 
-// requesterCard tells the requester where the request stands.
+// requesterCard tells the requester, and those who follow, where the request stands.
 func requesterCard(c core.Case, p Posting) view.Message {
 	m := view.Message{
 		Summary: fmt.Sprintf("%s %s: %s", c.ID, c.Title, stateWord(c)),
@@ -38,13 +46,55 @@ func requesterCard(c core.Case, p Posting) view.Message {
 			view.Text{Spans: stateSpans(c)},
 		},
 	}
-	m.Blocks = appendFacts(m.Blocks, answerFacts(c))
-	m.Blocks = append(m.Blocks, stepTexts(c, false)...)
-	if c.Run.State == flow.Pending && !c.Run.Touched() {
-		m.Blocks = append(m.Blocks, view.Actions{Buttons: []view.Button{cancelButton(c, p)}})
+	g, granted := gave(c)
+	if granted {
+		m.Blocks = append(m.Blocks, view.Text{Spans: grantSpans(c, g)})
 	}
+	m.Blocks = append(m.Blocks, warnings(c)...)
+	m.Blocks = appendFacts(m.Blocks, facts(c))
+	m.Blocks = append(m.Blocks, stepTexts(c, false)...)
+	if p.Kind == PostingFollower {
+		return m
+	}
+	var buttons []view.Button
+	if c.Run.State == flow.Pending {
+		buttons = requesterButtons(c, p)
+	}
+	if granted {
+		buttons = append(buttons, holderButtons(c, g, p)...)
+	}
+	m.Blocks = appendButtons(m.Blocks, buttons)
 	return m
 }
+
+// requesterButtons are what the requester may do while the request is pending.
+func requesterButtons(c core.Case, p Posting) []view.Button {
+	var buttons []view.Button
+	step, i, open := c.Run.Open()
+	if open {
+		t := target{Posting: p.ID, Step: step.ID, Round: c.Run.Steps[i].Round()}
+		if _, asked := c.Run.Inquiry(); asked {
+			buttons = append(buttons, view.Button{Label: "Answer", Action: actionInform, Value: t.String(), Style: view.Primary, Opens: true})
+		}
+		if c.RequesterMayEscalate && escalatable(c, i) {
+			buttons = append(buttons, escalateButton(t))
+		}
+	}
+	if _, granted := gave(c); !granted && !c.Run.Touched() {
+		buttons = append(buttons, cancelButton(c, p))
+	}
+	return buttons
+}
+
+func appendButtons(blocks []view.Block, buttons []view.Button) []view.Block {
+	if len(buttons) == 0 {
+		return blocks
+	}
+	return append(blocks, view.Actions{Buttons: buttons})
+}
+
+// facts are what is asked for and what was answered.
+func facts(c core.Case) []view.Fact { return append(accessFacts(c), answerFacts(c)...) }
 
 func cancelButton(c core.Case, p Posting) view.Button {
 	return view.Button{
@@ -67,14 +117,16 @@ func askCard(c core.Case, p Posting) view.Message {
 			view.Text{Spans: []view.Span{view.Strong("Requested by "), view.Words(name(c, c.Requester))}},
 		},
 	}
-	m.Blocks = appendFacts(m.Blocks, answerFacts(c))
+	m.Blocks = append(m.Blocks, warnings(c)...)
+	m.Blocks = appendFacts(m.Blocks, facts(c))
 	m.Blocks = append(m.Blocks, earlier(c, i)...)
-	if slices.Contains(course.Awaited(), p.Person) {
+	awaited := slices.Contains(course.Awaited(), p.Person)
+	if awaited {
 		m.Blocks = append(m.Blocks, view.Text{Spans: []view.Span{view.Strong(requests[step.Kind()])}})
 	}
 	m.Blocks = append(m.Blocks, view.Text{Spans: courseSpans(c, i)})
-	if slices.Contains(course.Awaited(), p.Person) {
-		m.Blocks = append(m.Blocks, view.Actions{Buttons: askButtons(step, target{Posting: p.ID, Step: step.ID, Round: course.Round()})})
+	if awaited {
+		m.Blocks = append(m.Blocks, askButtons(c, i, target{Posting: p.ID, Step: step.ID, Round: course.Round()})...)
 	} else if course.State == flow.StepOpen && slices.Contains(course.Former(), p.Person) {
 		m.Blocks = append(m.Blocks, view.Text{Spans: []view.Span{
 			view.Words("This went to " + peopleNames(c, course.Awaited()) + ", so you don't need to do anything."),
@@ -89,22 +141,34 @@ func askCard(c core.Case, p Posting) view.Message {
 var requests = map[flow.Kind]string{
 	flow.KindApproval: "You are asked to approve or deny this:",
 	flow.KindTask:     "You are asked to do this:",
+	flow.KindAction:   "You are asked to do this:",
 	flow.KindQuestion: "You are asked to answer this:",
 }
 
-// askButtons are what a person may do to a step that is theirs.
-func askButtons(step flow.Step, t target) []view.Button {
-	value := t.String()
+// askButtons are what a person may do to the step at place i that is theirs.
+func askButtons(c core.Case, i int, t target) []view.Block {
+	step, value := c.Run.Flow.Steps[i], t.String()
+	row := func(buttons ...view.Button) view.Block { return view.Actions{Buttons: buttons} }
+	reassign := view.Button{Label: "Reassign…", Action: actionReassign, Value: value, Opens: true}
 	switch step.Kind() {
 	case flow.KindApproval:
-		return []view.Button{
-			{Label: "Approve", Action: actionApprove, Value: value, Style: view.Primary, Opens: step.Approval.Reason.Approve},
-			{Label: "Deny", Action: actionDeny, Value: value, Style: view.Danger, Opens: true},
+		var more []view.Button
+		if narrowable(c.Run.Ask) {
+			more = append(more, view.Button{Label: "Approve less…", Action: actionLess, Value: value, Opens: true})
 		}
-	case flow.KindTask:
-		return []view.Button{{Label: "Mark as done", Action: actionComplete, Value: value, Style: view.Primary, Opens: true}}
+		if _, asked := c.Run.Inquiry(); !asked {
+			more = append(more, view.Button{Label: "Ask for more information", Action: actionAskBack, Value: value, Opens: true})
+		}
+		return []view.Block{
+			row(view.Button{Label: "Approve", Action: actionApprove, Value: value, Style: view.Primary, Opens: step.Approval.Reason.Approve},
+				view.Button{Label: "Deny", Action: actionDeny, Value: value, Style: view.Danger, Opens: true}),
+			row(append(more, reassign)...),
+		}
+	case flow.KindTask, flow.KindAction:
+		return []view.Block{row(
+			view.Button{Label: "Mark as done", Action: actionComplete, Value: value, Style: view.Primary, Opens: true}, reassign)}
 	default:
-		return []view.Button{{Label: "Answer", Action: actionAnswer, Value: value, Style: view.Primary, Opens: true}}
+		return []view.Block{row(view.Button{Label: "Answer", Action: actionAnswer, Value: value, Style: view.Primary, Opens: true})}
 	}
 }
 
@@ -122,6 +186,7 @@ func teamCard(c core.Case, p Posting, undelivered []Posting) view.Message {
 			}},
 		},
 	}
+	m.Blocks = append(m.Blocks, warnings(c)...)
 	if c.Run.State != flow.Pending {
 		m.Blocks = append(m.Blocks, view.Text{Spans: stateSpans(c)})
 	}
@@ -129,9 +194,11 @@ func teamCard(c core.Case, p Posting, undelivered []Posting) view.Message {
 	if step, i, open := c.Run.Open(); open {
 		course := c.Run.Steps[i]
 		t := target{Posting: p.ID, Step: step.ID, Round: course.Round()}
-		if buttons := assignButtons(c, i, t); len(buttons) > 0 {
-			m.Blocks = append(m.Blocks, view.Actions{Buttons: buttons})
-		}
+		m.Blocks = appendButtons(m.Blocks, append(assignButtons(c, i, t), tendButtons(c, i, t)...))
+	}
+	if g, granted := gave(c); granted {
+		m.Blocks = append(m.Blocks, view.Text{Spans: grantSpans(c, g)})
+		m.Blocks = appendButtons(m.Blocks, workButtons(g, p))
 	}
 	if text := careText(c, undelivered); text != nil {
 		m.Blocks = append(m.Blocks, view.Divider{}, *text)
@@ -193,6 +260,8 @@ func stateWord(c core.Case) string {
 	switch c.Run.State {
 	case flow.Done:
 		return "Done"
+	case flow.Approved:
+		return "Approved"
 	case flow.Denied:
 		return "Denied"
 	case flow.Cancelled:
@@ -214,11 +283,14 @@ func stateSpans(c core.Case) []view.Span {
 			return spans
 		}
 		course := c.Run.Steps[i]
+		if !step.Asks() {
+			return append(append(spans, view.Words(" · "+step.Name()+": ")), openSpans(c, i)...)
+		}
 		waiting := " · " + step.Name() + ": waiting for "
 		if awaited := course.Awaited(); len(awaited) > 0 {
 			waiting += peopleNames(c, awaited)
 		} else {
-			waiting += c.Team.Title + " to give it to somebody"
+			waiting += lookingAfter(c) + " to give it to somebody"
 		}
 		return append(spans, view.Words(waiting+progress(c, i)))
 	case flow.Denied:
@@ -235,6 +307,14 @@ func stateSpans(c core.Case) []view.Span {
 	default:
 		return append(spans, view.Words(" · "), view.Time(c.Run.Ended))
 	}
+}
+
+// lookingAfter is who is to find somebody for a step.
+func lookingAfter(c core.Case) string {
+	if c.Team.Title != "" {
+		return c.Team.Title
+	}
+	return nameOr(c, c.Assignee, "the resource's owners")
 }
 
 // denial returns the act that denied the request.
@@ -336,13 +416,24 @@ func courseSpans(c core.Case, i int) []view.Span {
 			break
 		}
 		who := name(c, act.By)
-		if course.State == flow.StepApproved {
-			who = peopleNames(c, course.Approvals())
+		if approvals := course.Approvals(); course.State == flow.StepApproved && len(approvals) > 0 {
+			who = peopleNames(c, approvals)
+		}
+		if act.For != "" {
+			who += " for " + name(c, act.For)
 		}
 		add(view.Words(doneWord(course.State)+" by "+who+", "), view.Time(act.At))
 		for _, a := range course.Acts {
 			add(reason(a)...)
 		}
+	}
+	add(inquirySpans(c, course)...)
+	for _, raise := range course.Raises {
+		by := "because nobody had decided"
+		if raise.By != "" {
+			by = "by " + name(c, raise.By) + ", because " + raise.Note
+		}
+		add(view.Words("\nEscalated to "+orNobody(peopleNames(c, raise.To))+" "+by+", "), view.Time(raise.At))
 	}
 	for _, h := range course.Handovers {
 		text := "\nAssigned to " + name(c, h.To) + " by " + name(c, h.By)
@@ -357,13 +448,29 @@ func courseSpans(c core.Case, i int) []view.Span {
 func openSpans(c core.Case, i int) []view.Span {
 	step, course := c.Run.Flow.Steps[i], c.Run.Steps[i]
 	var spans []view.Span
-	if awaited := course.Awaited(); len(awaited) > 0 {
+	awaited := course.Awaited()
+	switch {
+	case step.Timer != nil:
+		spans = []view.Span{view.Words("waits until "), view.Time(course.Due)}
+	case !step.Asks() && course.State == flow.StepFailed:
+		spans = words("failed, and waits for " + lookingAfter(c) + " to do it or to try again")
+	case !step.Asks():
+		spans = words("being done")
+	case len(awaited) > 0:
 		spans = words(asks[step.Kind()] + peopleNames(c, awaited) + progress(c, i))
-	} else {
+	default:
 		spans = words("unassigned" + progress(c, i))
 	}
 	if course.Why != "" {
 		spans = append(spans, view.Words(" ("+course.Why+")"))
+	}
+	for _, d := range course.Delegates {
+		if slices.Contains(awaited, d.To) {
+			spans = append(spans, view.Words("\n"+name(c, d.To)+" stands in for "+name(c, d.For)))
+		}
+	}
+	if step.Timer == nil && !course.Due.IsZero() && course.Paused.IsZero() {
+		spans = append(spans, view.Words("\nTo be answered by "), view.Time(course.Due))
 	}
 	return spans
 }
@@ -371,6 +478,7 @@ func openSpans(c core.Case, i int) []view.Span {
 var asks = map[flow.Kind]string{
 	flow.KindApproval: "waiting for approval by ",
 	flow.KindTask:     "to be done by ",
+	flow.KindAction:   "to be done by ",
 	flow.KindQuestion: "to be answered by ",
 }
 
@@ -382,6 +490,8 @@ func doneWord(s flow.StepState) string {
 		return "Denied"
 	case flow.StepAnswered:
 		return "Answered"
+	case flow.StepExpired:
+		return "Expired"
 	default:
 		return "Done"
 	}
@@ -413,7 +523,13 @@ func appendFacts(blocks []view.Block, facts []view.Fact) []view.Block {
 
 func words(s string) []view.Span { return []view.Span{view.Words(s)} }
 
-func name(c core.Case, id people.ID) string { return nameOr(c, id, "somebody who is gone") }
+// name returns a person's name; nobody is usher itself.
+func name(c core.Case, id people.ID) string {
+	if id == "" {
+		return "usher"
+	}
+	return nameOr(c, id, "somebody who is gone")
+}
 
 func nameOr(c core.Case, id people.ID, otherwise string) string {
 	if p, ok := c.People[id]; ok {

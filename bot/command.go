@@ -26,6 +26,8 @@ func (b *Bot) command(ctx context.Context, in Interaction, actor core.Actor, tex
 		return Tell{Message: help(in.From.Platform)}, nil
 	case "status":
 		return b.status(ctx, actor)
+	case "delegate":
+		return b.delegation(ctx, actor)
 	case "web":
 		return b.sendSignIn(ctx, in, actor)
 	}
@@ -64,7 +66,8 @@ func help(on people.Platform) view.Message {
 			view.Text{Spans: []view.Span{view.Strong("Ask for access, and see what waits for you")}},
 			line("", "choose what to request"),
 			line("new laptop", "go straight to the request whose title contains these words"),
-			line("status", "your open requests, and what waits for you"),
+			line("status", "your open requests, what waits for you, and your access"),
+			line("delegate", "who stands in for you while you are away"),
 			line("cancel REQ-1", "take back a request while nobody has acted"),
 			line("web", "a link to the web app, which shows everything at length"),
 			line("help", "this help"),

@@ -8,7 +8,6 @@ import (
 
 	"github.com/usher-access/usher/bot/view"
 	"github.com/usher-access/usher/core"
-	"github.com/usher-access/usher/core/audit"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/core/people"
@@ -30,8 +29,8 @@ const (
 	historyMax   = 200
 )
 
-// ActionRequest is what a button does that opens the form of the request type
-// that is its value.
+// ActionRequest is what a button does that opens the form of the choice that is
+// its value; see ChoiceValue.
 const ActionRequest = actionRequest
 
 // Reader is who reads, and where they may go.
@@ -75,9 +74,9 @@ func (d Desk) Requests(ctx context.Context, id people.ID, ended bool, below core
 	page, err := d.bot.core.Mine(ctx, id, ended, place(below))
 	return listingOf(page, err, func(c core.Case) view.Message {
 		blocks := []view.Block{view.Text{Spans: stateSpans(c)}}
-		if c.Run.State == flow.Pending && !c.Run.Touched() {
-			p := pagePosting(c.Request, PostingRequester, "", id)
-			blocks = append(blocks, view.Actions{Buttons: []view.Button{cancelButton(c, p)}})
+		p := pagePosting(c.Request, PostingRequester, "", id)
+		if c.Run.State == flow.Pending {
+			blocks = appendButtons(blocks, requesterButtons(c, p))
 		}
 		return view.Message{Summary: c.Title, Blocks: blocks}
 	})
@@ -98,6 +97,30 @@ func (d Desk) Team(ctx context.Context, id people.ID, q core.TeamQuery, below co
 	page, err := d.bot.core.TeamPage(ctx, id, q, place(below))
 	return listingOf(page, err, func(c core.Case) view.Message {
 		return teamCard(c, pagePosting(c.Request, PostingTeam, "", ""), nil)
+	})
+}
+
+// Access lists what the person has, will have, or had.
+func (d Desk) Access(ctx context.Context, id people.ID, ended bool, below core.RequestID) (Listing, error) {
+	page, err := d.bot.core.GrantsOf(ctx, id, ended, place(below))
+	return listingOf(page, err, func(c core.Case) view.Message {
+		g, _ := gave(c)
+		blocks := []view.Block{view.Text{Spans: grantSpans(c, g)}}
+		return view.Message{Summary: c.Title, Blocks: appendButtons(blocks, holderButtons(c, g, pagePosting(c.Request, PostingRequester, "", id)))}
+	})
+}
+
+// Holders lists who has a resource to one of its owners. It returns errs.NotFound
+// or errs.Denied to anybody else.
+func (d Desk) Holders(ctx context.Context, id people.ID, resource string, below core.RequestID) (Listing, error) {
+	page, err := d.bot.core.HoldersOf(ctx, id, resource, place(below))
+	return listingOf(page, err, func(c core.Case) view.Message {
+		g, _ := gave(c)
+		blocks := []view.Block{
+			view.Text{Spans: []view.Span{view.Strong(name(c, g.Holder)), view.Words(" · " + levelTitle(c, g.Level))}},
+			view.Text{Spans: grantSpans(c, g)},
+		}
+		return view.Message{Summary: c.Title, Blocks: appendButtons(blocks, revokeButtons(g, pagePosting(c.Request, PostingWork, "", "")))}
 	})
 }
 
@@ -148,12 +171,18 @@ func (d Desk) Sheet(ctx context.Context, id people.ID, request core.RequestID) (
 		return Sheet{}, err
 	}
 	s := Sheet{ID: c.ID, Title: c.Title, State: c.Run.State, Standing: stateSpans(c)}
-	s.About = []view.Block{view.Facts{Facts: append([]view.Fact{
-		{Label: "Requester", Value: words(name(c, c.Requester))},
-		{Label: "Team", Value: words(c.Team.Title)},
+	about := []view.Fact{{Label: "Requester", Value: words(name(c, c.Requester))}}
+	if c.Team.Title != "" {
+		about = append(about, view.Fact{Label: "Team", Value: words(c.Team.Title)})
+	}
+	about = append(about, []view.Fact{
 		{Label: "Request assignee", Value: words(nameOr(c, c.Assignee, "Nobody"))},
 		{Label: "Requested", Value: []view.Span{view.Time(c.Created)}},
-	}, answerFacts(c)...)}}
+	}...)
+	s.About = append(warnings(c), view.Facts{Facts: append(about, facts(c)...)})
+	if g, granted := gave(c); granted {
+		s.About = append([]view.Block{view.Text{Spans: grantSpans(c, g)}}, s.About...)
+	}
 	for i := len(c.Run.Flow.Form()); i < len(c.Run.Steps); i++ {
 		s.Steps = append(s.Steps, SheetStep{State: c.Run.Steps[i].State, Text: courseSpans(c, i)})
 	}
@@ -171,20 +200,37 @@ func (d Desk) actions(ctx context.Context, id people.ID, c core.Case) ([]view.Bl
 	step, i, open := c.Run.Open()
 	if open && slices.Contains(c.Run.Steps[i].Awaited(), id) {
 		t := target{Posting: pagePosting(c.Request, PostingAsk, step.ID, id).ID, Step: step.ID, Round: c.Run.Steps[i].Round()}
-		blocks = append(blocks, view.Text{Spans: []view.Span{view.Strong(requests[step.Kind()])}}, view.Actions{Buttons: askButtons(step, t)})
+		blocks = append(blocks, view.Text{Spans: []view.Span{view.Strong(requests[step.Kind()])}})
+		blocks = append(blocks, askButtons(c, i, t)...)
 	}
-	err := d.bot.core.MayAssign(ctx, id, c.ID)
-	switch {
-	case err == nil && open:
+	tends := d.bot.core.MayTend(ctx, id, c.ID)
+	if tends != nil && !errors.Is(tends, errs.Denied) {
+		return nil, tends
+	}
+	if tends == nil && open {
 		t := target{Posting: pagePosting(c.Request, PostingTeam, "", "").ID, Step: step.ID, Round: c.Run.Steps[i].Round()}
-		if buttons := assignButtons(c, i, t); len(buttons) > 0 {
-			blocks = append(blocks, view.Actions{Buttons: buttons})
+		var buttons []view.Button
+		if !slices.Contains(c.Run.Steps[i].Awaited(), id) {
+			buttons = assignButtons(c, i, t)
 		}
-	case err != nil && !errors.Is(err, errs.Denied):
-		return nil, err
+		blocks = appendButtons(blocks, append(buttons, tendButtons(c, i, t)...))
 	}
-	if id == c.Requester && c.Run.State == flow.Pending && !c.Run.Touched() {
-		blocks = append(blocks, view.Actions{Buttons: []view.Button{cancelButton(c, pagePosting(c.Request, PostingRequester, "", id))}})
+	if id == c.Requester && c.Run.State == flow.Pending {
+		blocks = appendButtons(blocks, requesterButtons(c, pagePosting(c.Request, PostingRequester, "", id)))
+	}
+	g, granted := gave(c)
+	if !granted {
+		return blocks, nil
+	}
+	own, theirs := pagePosting(c.Request, PostingRequester, "", id), pagePosting(c.Request, PostingWork, "", "")
+	if id == g.Holder {
+		blocks = appendButtons(blocks, holderButtons(c, g, own))
+	}
+	if d.bot.core.MayFinish(ctx, id, g.ID) == nil {
+		blocks = appendButtons(blocks, workButtons(g, theirs))
+	}
+	if d.bot.core.MayRevoke(ctx, id, g.ID) == nil {
+		blocks = appendButtons(blocks, revokeButtons(g, theirs))
 	}
 	return blocks, nil
 }
@@ -206,58 +252,4 @@ func (d Desk) history(ctx context.Context, c core.Case, after int64) ([]Happenin
 		told[i] = Happening{At: e.At, Text: sentence(c, e)}
 	}
 	return told, err
-}
-
-// sentence tells an event of the audit record.
-func sentence(c core.Case, e audit.Event) string {
-	step := ""
-	if s, _, ok := c.Run.Flow.Step(e.Step); ok {
-		step = "“" + s.Name() + "”"
-	}
-	who, whom := "usher", peopleNames(c, ids(e.People))
-	if e.Actor != "" {
-		who = name(c, people.ID(e.Actor))
-	}
-	text := ""
-	switch flow.ChangeKind(e.Kind) {
-	case flow.ChangeSubmitted:
-		text = who + " asked for " + c.Title
-	case flow.ChangeOpened:
-		text = step + " begins"
-		if whom != "" {
-			text = step + " is asked of " + whom
-		}
-	case flow.ChangeUnassigned:
-		text = step + " waits for " + c.Team.Title + " to give it to somebody"
-	case flow.ChangeSkipped:
-		text = step + " is skipped"
-	case flow.ChangeApproval, flow.ChangeApproved:
-		text = who + " approved " + step
-	case flow.ChangeDenied:
-		text = who + " denied " + step
-	case flow.ChangeAnswered:
-		text = who + " answered " + step
-	case flow.ChangeDone:
-		text = who + " marked " + step + " as done"
-	case flow.ChangeAssigned:
-		text = who + " gave " + step + " to " + whom
-	case flow.ChangeReassigned:
-		text = who + " gave " + step + " to somebody else: " + whom
-	case flow.ChangeEnded:
-		return c.ID.String() + " ended: " + stateWord(c)
-	default:
-		text = who + ": " + e.Kind + " " + step
-	}
-	if e.Note != "" {
-		text += ": " + e.Note
-	}
-	return text
-}
-
-func ids(written []string) []people.ID {
-	out := make([]people.ID, len(written))
-	for i, w := range written {
-		out[i] = people.ID(w)
-	}
-	return out
 }

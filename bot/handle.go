@@ -143,6 +143,8 @@ func (b *Bot) answer(ctx context.Context, in Interaction) (Response, error) {
 		return b.look(ctx, actor, e.Value)
 	case Submit:
 		return b.submit(ctx, in, actor, e)
+	case Redraw:
+		return b.redraw(ctx, in, actor, e)
 	case Search:
 		return b.search(ctx, in, actor, e)
 	default:

@@ -13,7 +13,7 @@ type Posting struct {
 	ID       string // unguessable; the buttons carry it
 	Request  core.RequestID
 	Kind     PostingKind
-	Step     string          // of an ask; empty otherwise
+	Step     string          // of an ask or of work, or which notice it is; empty otherwise
 	Person   people.ID       // whose direct message it is; empty: the channel's
 	Platform people.Platform // where it goes
 	Channel  string          // where it went, or shall go; empty until that is known
@@ -31,6 +31,9 @@ const (
 	PostingRequester PostingKind = "requester" // the requester's card
 	PostingAsk       PostingKind = "ask"       // asks somebody to decide, do or answer something
 	PostingTeam      PostingKind = "team"      // the team's message in its channel
+	PostingWork      PostingKind = "work"      // asks somebody to do an action by hand, which is its step
+	PostingEnding    PostingKind = "ending"    // tells the holder that access will end soon, or has ended
+	PostingFollower  PostingKind = "follower"  // the requester's card for somebody who follows it
 	PostingCare      PostingKind = "care"      // the request assignee's card, when something needs care
 )
 

@@ -49,7 +49,7 @@ func (b *Bot) pick(ctx context.Context, in Interaction, actor core.Actor, words 
 		return nil, err
 	}
 	if words != "" && len(choices) == 1 {
-		return b.openRequest(ctx, in, actor, choices[0].Name)
+		return b.openChoice(ctx, in, actor, ChoiceValue(choices[0].Kind, choices[0].Name))
 	}
 	note := ""
 	if words != "" && len(choices) == 0 {
@@ -77,7 +77,7 @@ func (b *Bot) pick(ctx context.Context, in Interaction, actor core.Actor, words 
 func picker(d Draft, choices []core.Choice, search bool, note string) view.Form {
 	field := view.ChoiceField{Search: search}
 	if !search {
-		field.Options = typeOptions(choices)
+		field.Options = choiceOptions(choices)
 	}
 	form := view.Form{ID: d.ID, Name: formPick, Title: "Request access", Submit: "Continue"}
 	if note != "" {
@@ -89,12 +89,50 @@ func picker(d Draft, choices []core.Choice, search bool, note string) view.Form 
 	return form
 }
 
-func typeOptions(choices []core.Choice) []view.Option {
+func choiceOptions(choices []core.Choice) []view.Option {
 	options := make([]view.Option, len(choices))
 	for i, c := range choices {
-		options[i] = view.Option{Value: c.Name, Label: c.Title, Group: c.Heading}
+		options[i] = view.Option{
+			Value: ChoiceValue(c.Kind, c.Name), Label: c.Title, Group: c.Heading, Hint: shorten(ChoiceHint(c), maxHint),
+		}
 	}
 	return options
+}
+
+// maxHint is how much fits beside an option.
+const maxHint = 75
+
+// ChoiceHint says what the person has of a choice already, or has asked for; it
+// may be empty.
+func ChoiceHint(c core.Choice) string {
+	var parts []string
+	for _, g := range c.Held {
+		text := "you have " + g.Level
+		if !g.Ends.IsZero() {
+			text += " until " + g.Ends.UTC().Format("2 Jan 2006")
+		}
+		parts = append(parts, text)
+	}
+	for _, o := range c.Open {
+		parts = append(parts, o.Request.String()+" asks for "+o.Level)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// ChoiceValue is a choice as forms and buttons carry it.
+func ChoiceValue(kind core.ChoiceKind, name string) string { return string(kind) + ":" + name }
+
+// openChoice opens the form of a choice.
+func (b *Bot) openChoice(ctx context.Context, in Interaction, actor core.Actor, value string) (Response, error) {
+	kind, name, _ := strings.Cut(value, ":")
+	switch core.ChoiceKind(kind) {
+	case core.ChoiceType:
+		return b.openRequest(ctx, in, actor, name)
+	case core.ChoiceResource:
+		return b.openAccess(ctx, in, actor, name)
+	default:
+		return nil, errStale
+	}
 }
 
 // picked goes on from the picker to the form.
@@ -106,7 +144,7 @@ func (b *Bot) picked(ctx context.Context, in Interaction, actor core.Actor, e Su
 	if name == "" {
 		return Correct{Problems: map[string]string{inputType: "Please choose what you need."}}, nil
 	}
-	return b.openRequest(ctx, in, actor, name)
+	return b.openChoice(ctx, in, actor, name)
 }
 
 // openRequest opens the form of a request type.
@@ -274,7 +312,12 @@ func (b *Bot) search(ctx context.Context, in Interaction, actor core.Actor, e Se
 	switch e.Form {
 	case formPick:
 		choices, err := b.core.Choices(ctx, actor.Person, text, listMax)
-		return Options{Options: typeOptions(choices)}, err
+		return Options{Options: choiceOptions(choices)}, err
+	case formAccess:
+		return b.searchAccess(ctx, in, actor, e, text)
+	case actionDelegate:
+		persons, err := b.core.MayDelegateTo(ctx, actor.Person, text, listMax)
+		return Options{Options: personOptions(persons)}, err
 	case formRequest:
 		draft, err := b.draft(ctx, in, e.ID)
 		if err != nil {

@@ -5,93 +5,62 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
-	"github.com/usher-access/usher/bot/view"
 	"github.com/usher-access/usher/core"
 	"github.com/usher-access/usher/core/errs"
-	"github.com/usher-access/usher/core/people"
+	"github.com/usher-access/usher/core/flow"
 )
 
-// Notify works core.Notice: it sends the person one message, where they talk. It
-// sends none when there is nothing to be told any more.
+// Notify works core.Notice: it sends somebody another copy of the card that the
+// notice is about, which is kept up to date like the first. Repeated, it sends
+// nothing more.
 func (b *Bot) Notify(ctx context.Context, job core.Notice) error {
-	c, err := b.core.Case(ctx, job.Request)
+	r, err := b.core.Case(ctx, job.Request)
 	if errors.Is(err, errs.NotFound) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("notify about %s: %w", job.Request, err)
 	}
-	text := noticeText(c, job)
-	if text == "" {
-		return nil
+	p := Posting{
+		Request: job.Request, Kind: PostingAsk, Step: job.Step, Person: job.Person,
+		Copy: string(job.Topic) + " " + strconv.FormatInt(job.Event, 10),
 	}
-	adapter, err := b.talksTo(ctx, job.Person)
-	if err != nil || adapter == nil {
-		return err
+	if job.Person == r.Requester && job.Topic != core.NoticeReminder {
+		p.Kind, p.Step = PostingRequester, ""
 	}
-	to, err := b.destination(ctx, adapter, Posting{Request: c.ID, Person: job.Person, Platform: adapter.Platform()}, c)
-	if err != nil {
-		return err
+	var copies []Posting
+	for _, platform := range b.platforms() {
+		p.ID, p.Platform = b.newID(), platform
+		copies = append(copies, p)
 	}
-	m := view.Message{Summary: text, Blocks: []view.Block{view.Text{Spans: words(text)}}}
-	if b.web.URL != "" {
-		open := view.Link{Label: "Open", URL: b.web.URL + "/requests/" + c.ID.String()}
-		m.Blocks = append(m.Blocks, view.Text{Small: true, Spans: []view.Span{open}})
+	if err := b.ledger.Plan(ctx, copies, nil); err != nil {
+		return fmt.Errorf("notify about %s: %w", job.Request, err)
 	}
-	_, err = adapter.Post(ctx, to, m)
-	return err
+	return nil
 }
 
-// talksTo returns the platform on which the person was seen last; nil: none.
-func (b *Bot) talksTo(ctx context.Context, id people.ID) (Adapter, error) {
-	links, err := b.core.Accounts(ctx, id, "")
-	if err != nil {
-		return nil, err
+// preface says why somebody got another copy of a card; it may be empty.
+func preface(c core.Case, p Posting) string {
+	topic, _, _ := strings.Cut(p.Copy, " ")
+	text := prefaces[core.NoticeKind(topic)]
+	if c.Run.State != flow.Pending || core.NoticeKind(topic) == core.NoticeReminder && !awaits(c, p) {
+		return ""
 	}
-	for _, wanted := range []bool{true, false} {
-		for _, l := range links {
-			if a, ok := b.adapters[l.Account.Platform]; ok && l.Latest == wanted {
-				return a, nil
-			}
-		}
-	}
-	for _, p := range b.platforms() {
-		return b.adapters[p], nil
-	}
-	return nil, nil
+	return text
 }
 
-// noticeText is what a notice says; "" when there is nothing to say any more.
-func noticeText(c core.Case, n core.Notice) string {
-	step, i, ok := c.Run.Flow.Step(n.Step)
-	about := fmt.Sprintf("%s %s for %s", c.ID, c.Title, name(c, c.Requester))
-	switch n.Topic {
-	case core.NoticeReminder:
-		if !ok || !slices.Contains(c.Run.Steps[i].Awaited(), n.Person) {
-			return ""
-		}
-		return fmt.Sprintf("%s still waits for you: %s", about, step.Name())
-	case core.NoticeExpiring:
-		if c.Run.Expires().IsZero() {
-			return ""
-		}
-		return fmt.Sprintf("%s expires on %s unless something happens", about, core.At(c.Run.Expires()))
-	case core.NoticeInquired:
-		asked, open := c.Run.Inquiry()
-		if !open {
-			return ""
-		}
-		return fmt.Sprintf("%s: %s asks you: %s", about, name(c, asked.By), asked.Question)
-	case core.NoticeInformed:
-		if !ok {
-			return ""
-		}
-		for _, q := range slices.Backward(c.Run.Steps[i].Inquiries) {
-			if q.By == n.Person && !q.Answered.IsZero() {
-				return fmt.Sprintf("%s: %s answers: %s", about, name(c, c.Requester), q.Answer)
-			}
-		}
-	}
-	return ""
+// awaits reports whether the person that a card asks is still waited for.
+func awaits(c core.Case, p Posting) bool {
+	_, i, ok := c.Run.Flow.Step(p.Step)
+	return ok && slices.Contains(c.Run.Steps[i].Awaited(), p.Person)
+}
+
+var prefaces = map[core.NoticeKind]string{
+	core.NoticeReminder: "Reminder: this still waits for you.",
+	core.NoticeExpiring: "This request expires soon, because nothing happens.",
+	core.NoticeInquired: "You are asked for more information.",
+	core.NoticeInformed: "Your question was answered.",
 }

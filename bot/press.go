@@ -6,6 +6,7 @@ import (
 
 	"github.com/usher-access/usher/bot/view"
 	"github.com/usher-access/usher/core"
+	"github.com/usher-access/usher/core/access"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/core/people"
@@ -23,6 +24,7 @@ const (
 	actionReassign = "reassign"
 	actionMine     = "status-mine"
 	actionAwaiting = "status-awaiting"
+	actionAccess   = "status-access"
 	actionRequest  = "request"
 )
 
@@ -44,24 +46,30 @@ var verbs = map[string]flow.Verb{
 // the button looked like.
 func (b *Bot) press(ctx context.Context, in Interaction, actor core.Actor, e Press) (Response, error) {
 	switch e.Action {
-	case actionMine, actionAwaiting:
+	case actionMine, actionAwaiting, actionAccess:
 		return b.statusPage(ctx, actor, e)
 	case actionRequest:
-		return b.openRequest(ctx, in, actor, e.Value)
+		return b.openChoice(ctx, in, actor, e.Value)
+	case actionDelegate:
+		return b.openDelegate(ctx, in, actor)
+	case actionTakeBack:
+		return b.takeBack(ctx, actor)
 	}
 	t, posting, err := b.find(ctx, e.Value)
 	if err != nil {
 		return nil, err
 	}
 	b.learn(ctx, posting, in.Message)
-	resp, err := b.pressed(ctx, actor, e.Action, t, posting)
+	resp, err := b.pressed(ctx, in, actor, e.Action, t, posting)
 	if errors.Is(err, errs.Conflict) {
 		b.refresh(ctx, posting)
 	}
 	return resp, err
 }
 
-func (b *Bot) pressed(ctx context.Context, actor core.Actor, action string, t target, p Posting) (Response, error) {
+func (b *Bot) pressed(
+	ctx context.Context, in Interaction, actor core.Actor, action string, t target, p Posting,
+) (Response, error) {
 	switch action {
 	case actionApprove:
 		return b.approve(ctx, actor, t, p)
@@ -75,6 +83,34 @@ func (b *Bot) pressed(ctx context.Context, actor core.Actor, action string, t ta
 		return Done{}, err
 	case actionAssign, actionReassign:
 		return b.openAssign(ctx, actor, action, t, p)
+	case actionLess:
+		return b.openLess(ctx, actor, t, p)
+	case actionAskBack:
+		return b.openAskBack(ctx, actor, t, p)
+	case actionInform:
+		return b.openInform(ctx, actor, t, p)
+	case actionEscalate:
+		return b.openEscalate(ctx, actor, t, p)
+	case actionEndTimer:
+		_, err := b.core.EndTimer(ctx, actor, t.ref(p))
+		return Done{}, err
+	case actionRetry:
+		_, err := b.core.RetryAction(ctx, actor, t.ref(p))
+		return Done{}, err
+	case actionFinished:
+		return b.openFinished(ctx, actor, t, p)
+	case actionExtend:
+		return b.openExtend(ctx, in, actor, p)
+	case actionHandBack:
+		_, err := b.core.HandBack(ctx, actor, access.ID(p.Request), "")
+		return Done{}, err
+	case actionFinish:
+		return b.openFinish(ctx, actor, t, p)
+	case actionRevoke:
+		return b.openRevoke(ctx, actor, t, p)
+	case actionTryAgain:
+		_, err := b.core.RetryGrant(ctx, actor, core.WorkRef{Grant: access.ID(p.Request), Key: t.Step})
+		return Done{}, err
 	default:
 		return nil, errStale
 	}
@@ -96,32 +132,20 @@ func (b *Bot) openStepForm(ctx context.Context, actor core.Actor, action string,
 		return nil, err
 	}
 	step, _, _ := r.Run.Flow.Step(t.Step)
-	form := view.Form{ID: t.String(), Name: action, Blocks: []view.Block{
-		view.Text{Spans: []view.Span{view.Strong(r.ID.String()), view.Words("  " + r.Title)}},
-	}}
 	switch {
 	case action == actionApprove && step.Approval != nil:
-		form.Title, form.Submit = "Approve", "Approve"
-		form.Blocks = append(form.Blocks, noteInput(inputReason, "Reason", step.Approval.Reason.Approve))
+		return stepForm(r, t, action, "Approve", "Approve", noteInput(inputReason, "Reason", step.Approval.Reason.Approve)), nil
 	case action == actionDeny && step.Approval != nil:
-		form.Title, form.Submit = "Deny", "Deny"
-		form.Blocks = append(form.Blocks, noteInput(inputReason, "Reason", step.Approval.Reason.Deny))
-	case action == actionComplete && step.Task != nil:
-		form.Title, form.Submit = "Mark as done", "Mark as done"
-		form.Blocks = append(form.Blocks,
-			view.Text{Spans: []view.Span{view.Words(step.Name())}},
-			noteInput(inputNote, "Note", false))
+		return stepForm(r, t, action, "Deny", "Deny", noteInput(inputReason, "Reason", step.Approval.Reason.Deny)), nil
+	case action == actionComplete && step.Duty() != nil:
+		return stepForm(r, t, action, "Mark as done", "Mark as done",
+			view.Text{Spans: []view.Span{view.Words(step.Name())}}, noteInput(inputNote, "Note", false)), nil
 	case action == actionAnswer && step.Question != nil:
-		form.Title, form.Submit = "Answer", "Submit"
 		input, err := b.questionInput(ctx, step, nil)
-		if err != nil {
-			return nil, err
-		}
-		form.Blocks = append(form.Blocks, input)
+		return stepForm(r, t, action, "Answer", "Submit", input), err
 	default:
 		return nil, errStale
 	}
-	return OpenForm{Form: form}, nil
 }
 
 func noteInput(id, label string, required bool) view.Input {
@@ -138,6 +162,10 @@ func (b *Bot) submit(ctx context.Context, in Interaction, actor core.Actor, e Su
 		return b.picked(ctx, in, actor, e)
 	case formRequest:
 		return b.request(ctx, in, actor, e)
+	case formAccess:
+		return b.askForAccess(ctx, in, actor, e)
+	case actionDelegate:
+		return b.delegate(ctx, in, actor, e)
 	}
 	t, p, err := b.find(ctx, e.ID)
 	if err != nil {
@@ -167,6 +195,25 @@ func (b *Bot) submitted(ctx context.Context, actor core.Actor, e Submit, t targe
 			To: personID(e.Values[inputPerson]), From: personID(e.Values[inputFrom]), Round: t.Round,
 		})
 		err = at(inputPerson, err)
+	case actionLess:
+		err = at(inputReason, b.approveLess(ctx, actor, e, ref))
+	case actionAskBack:
+		_, err = b.core.AskBack(ctx, actor, ref, first(e.Values[inputQuestion]))
+		err = at(inputQuestion, err)
+	case actionInform:
+		_, err = b.core.AnswerInquiry(ctx, actor, ref, first(e.Values[inputAnswer]))
+		err = at(inputAnswer, err)
+	case actionEscalate:
+		_, err = b.core.Escalate(ctx, actor, ref, first(e.Values[inputReason]))
+		err = at(inputReason, err)
+	case actionFinished:
+		_, err = b.core.FinishAction(ctx, actor, ref, first(e.Values[inputNote]))
+		err = at(inputNote, err)
+	case actionFinish:
+		err = b.finish(ctx, actor, e, t, p)
+	case actionRevoke:
+		_, err = b.core.Revoke(ctx, actor, access.ID(p.Request), first(e.Values[inputReason]))
+		err = at(inputReason, err)
 	default:
 		err = errStale
 	}

@@ -3,15 +3,17 @@ package bot
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/usher-access/usher/bot/view"
 	"github.com/usher-access/usher/core"
 	"github.com/usher-access/usher/core/people"
 )
 
-const statusPageSize = 5
+const statusPageSize = 4
 
-// status lists the person's open requests and what waits for the person.
+// status lists the person's open requests, what waits for the person, and the
+// access that the person has.
 func (b *Bot) status(ctx context.Context, actor core.Actor) (Response, error) {
 	mine, err := b.mine(ctx, actor, 0)
 	if err != nil {
@@ -21,13 +23,17 @@ func (b *Bot) status(ctx context.Context, actor core.Actor) (Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	held, err := b.held(ctx, actor, 0)
+	if err != nil {
+		return nil, err
+	}
 	return Tell{Message: view.Message{
 		Summary: "Your requests, and what waits for you",
-		Blocks:  append(append(mine, view.Divider{}), awaiting...),
+		Blocks:  slices.Concat(mine, []view.Block{view.Divider{}}, awaiting, []view.Block{view.Divider{}}, held),
 	}}, nil
 }
 
-// statusPage shows the next page of one of the two lists.
+// statusPage shows the next page of one of the lists.
 func (b *Bot) statusPage(ctx context.Context, actor core.Actor, e Press) (Response, error) {
 	below, err := core.ParseRequestID(e.Value)
 	if err != nil {
@@ -36,10 +42,9 @@ func (b *Bot) statusPage(ctx context.Context, actor core.Actor, e Press) (Respon
 	if err := b.core.Active(ctx, actor.Person); err != nil {
 		return nil, err
 	}
-	list := b.mine
-	if e.Action == actionAwaiting {
-		list = b.awaiting
-	}
+	list := map[string]func(context.Context, core.Actor, core.RequestID) ([]view.Block, error){
+		actionMine: b.mine, actionAwaiting: b.awaiting, actionAccess: b.held,
+	}[e.Action]
 	blocks, err := list(ctx, actor, below)
 	return Tell{Message: view.Message{Summary: "More of your list", Blocks: blocks}}, err
 }
@@ -49,12 +54,12 @@ func (b *Bot) mine(ctx context.Context, actor core.Actor, below core.RequestID) 
 	if err != nil {
 		return nil, err
 	}
-	return listing("Your open requests", "You have no open requests.", actionMine, page, func(c core.Case) ([]view.Button, error) {
+	return listing("Your open requests", "You have no open requests.", actionMine, page, func(c core.Case) ([]view.Block, error) {
 		p, found, err := b.own(ctx, actor, c, PostingRequester, "")
-		if !found || c.Run.Touched() {
+		if !found {
 			return nil, err
 		}
-		return []view.Button{cancelButton(c, p)}, nil
+		return appendButtons(nil, requesterButtons(c, p)), nil
 	})
 }
 
@@ -63,7 +68,7 @@ func (b *Bot) awaiting(ctx context.Context, actor core.Actor, below core.Request
 	if err != nil {
 		return nil, err
 	}
-	return listing("Waiting for you", "Nothing waits for you.", actionAwaiting, page, func(c core.Case) ([]view.Button, error) {
+	return listing("Waiting for you", "Nothing waits for you.", actionAwaiting, page, func(c core.Case) ([]view.Block, error) {
 		step, i, open := c.Run.Open()
 		if !open {
 			return nil, nil
@@ -72,12 +77,29 @@ func (b *Bot) awaiting(ctx context.Context, actor core.Actor, below core.Request
 		if !found {
 			return nil, err
 		}
-		return askButtons(step, target{Posting: p.ID, Step: step.ID, Round: c.Run.Steps[i].Round()}), nil
+		return askButtons(c, i, target{Posting: p.ID, Step: step.ID, Round: c.Run.Steps[i].Round()}), nil
+	})
+}
+
+// held lists the person's access.
+func (b *Bot) held(ctx context.Context, actor core.Actor, below core.RequestID) ([]view.Block, error) {
+	page, err := b.core.GrantsOf(ctx, actor.Person, false, core.Place{Below: below, Limit: statusPageSize})
+	if err != nil {
+		return nil, err
+	}
+	return listing("Your access", "You have no access through usher.", actionAccess, page, func(c core.Case) ([]view.Block, error) {
+		g, granted := gave(c)
+		p, found, err := b.own(ctx, actor, c, PostingRequester, "")
+		if !found || !granted {
+			return nil, err
+		}
+		blocks := []view.Block{view.Text{Spans: grantSpans(c, g)}}
+		return appendButtons(blocks, holderButtons(c, g, p)), nil
 	})
 }
 
 // listing shows a page of requests, each with its buttons.
-func listing(title, none, more string, page core.Page, buttonsOf func(core.Case) ([]view.Button, error)) ([]view.Block, error) {
+func listing(title, none, more string, page core.Page, buttonsOf func(core.Case) ([]view.Block, error)) ([]view.Block, error) {
 	blocks := []view.Block{view.Text{Spans: []view.Span{view.Strong(title)}}}
 	if len(page.Cases) == 0 {
 		blocks = append(blocks, view.Text{Spans: words(none)})
@@ -89,9 +111,7 @@ func listing(title, none, more string, page core.Page, buttonsOf func(core.Case)
 		if err != nil {
 			return nil, err
 		}
-		if len(buttons) > 0 {
-			blocks = append(blocks, view.Actions{Buttons: buttons})
-		}
+		blocks = append(blocks, buttons...)
 	}
 	if page.More != 0 {
 		blocks = append(blocks, view.Actions{Buttons: []view.Button{

@@ -93,6 +93,13 @@ func (b *Bot) missing(c core.Case, have, undelivered []Posting) []Posting {
 				want(Posting{Kind: PostingAsk, Step: c.Run.Flow.Steps[i].ID, Person: id, Platform: platform})
 			}
 		}
+		for _, p := range grantPostings(c) {
+			p.Platform = platform
+			want(p)
+		}
+		for _, id := range c.Followers {
+			want(Posting{Kind: PostingFollower, Person: id, Platform: platform})
+		}
 		if channel := c.Team.Channels[platform]; channel != "" {
 			want(Posting{Kind: PostingTeam, Platform: platform, Channel: channel})
 		}

@@ -48,7 +48,12 @@ type cataloguePage struct {
 
 type catalogueTeam struct {
 	Title   string
-	Choices []core.Choice
+	Choices []catalogueChoice
+}
+
+type catalogueChoice struct {
+	core.Choice
+	Hint string
 }
 
 func (a *App) catalogue(w http.ResponseWriter, r *http.Request, v viewer) error {
@@ -65,14 +70,15 @@ func (a *App) catalogue(w http.ResponseWriter, r *http.Request, v viewer) error 
 			p.Teams = append(p.Teams, catalogueTeam{Title: c.Heading})
 		}
 		last := &p.Teams[len(p.Teams)-1]
-		last.Choices = append(last.Choices, c)
+		last.Choices = append(last.Choices, catalogueChoice{Choice: c, Hint: bot.ChoiceHint(c)})
 	}
 	return a.open(w, r, v, "catalogue", "/", "Request access", p)
 }
 
-// newRequest opens the form of a request type as a page.
+// newRequest opens the form of a choice as a page.
 func (a *App) newRequest(w http.ResponseWriter, r *http.Request, v viewer) error {
-	press := bot.Press{Action: bot.ActionRequest, Value: r.PathValue("type")}
+	choice := bot.ChoiceValue(core.ChoiceKind(r.PathValue("kind")), r.PathValue("name"))
+	press := bot.Press{Action: bot.ActionRequest, Value: choice}
 	switch resp := a.Bot.Handle(r.Context(), v.interaction(press)).(type) {
 	case bot.OpenForm:
 		whole := a.renderer(v.base)

@@ -126,7 +126,7 @@ func (a *App) routes() http.Handler {
 		})
 	}
 	page("GET /{$}", a.catalogue)
-	page("GET /new/{type}", a.newRequest)
+	page("GET /new/{kind}/{name}", a.newRequest)
 	page("GET /requests", a.requests)
 	page("GET /requests/{id}", a.request)
 	page("GET /approvals", a.approvals)

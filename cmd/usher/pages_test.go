@@ -53,7 +53,7 @@ func TestWebRequiredFieldsKeepWhatWasTyped(t *testing.T) {
 	t.Parallel()
 
 	tb := newTab(t, demoFor(t, ""), desk)
-	p := tb.open(t, "/as/ana/new/production-database")
+	p := tb.open(t, "/as/ana/new/request-type/production-database")
 	p.choose(t, "What access?", "read")
 	p.fill(t, "For how long?", "soon")
 	p.click(t, "Submit")
@@ -152,7 +152,7 @@ func TestWebSubmittingTwiceIsOneRequest(t *testing.T) {
 	t.Parallel()
 
 	tb := newTab(t, demoFor(t, ""), desk)
-	p := tb.open(t, "/as/ana/new/repair")
+	p := tb.open(t, "/as/ana/new/request-type/repair")
 	p.fill(t, "What is broken?", "The screen")
 	// The same form as fast as no hand can, past the page's own guard too.
 	var answered []int
@@ -176,7 +176,7 @@ func TestWebGoingBackAfterSubmittingFilesNothingTwice(t *testing.T) {
 	require.Equal(t, 1, requestsOf(t, tb, "ana"))
 
 	// A form that was opened before can't be sent a second time either.
-	p = tb.open(t, "/as/ana/new/repair")
+	p = tb.open(t, "/as/ana/new/request-type/repair")
 	p.fill(t, "What is broken?", "The keyboard")
 	var again string
 	p.eval(t, `return document.querySelector("form[hx-post$=submit]").outerHTML`, &again)
@@ -222,7 +222,7 @@ func TestWebWorksWithTheKeyboardAlone(t *testing.T) {
 	t.Parallel()
 
 	tb := newTab(t, demoFor(t, ""), desk)
-	p := tb.open(t, "/as/ana/new/repair")
+	p := tb.open(t, "/as/ana/new/request-type/repair")
 	p.sees(t, "What is broken?")
 	p.press(t, "\t")
 	var focused string
@@ -260,7 +260,7 @@ func TestWebPagesFitAndAreAccessibleAndShowTypedMarkupAsText(t *testing.T) {
 	tb.open(t, "/as/bo/requests/REQ-2").click(t, "Approve")
 
 	pages := []string{
-		"/", "/as/ana/", "/as/ana/?text=" + url.QueryEscape(nasty), "/as/ana/new/new-laptop", "/as/ana/new/travel-card", "/as/ana/new/conference",
+		"/", "/as/ana/", "/as/ana/?text=" + url.QueryEscape(nasty), "/as/ana/new/request-type/new-laptop", "/as/ana/new/request-type/travel-card", "/as/ana/new/request-type/conference",
 		"/as/ana/requests", "/as/ana/requests?show=ended", "/as/ana/requests/REQ-1", "/as/ana/requests/REQ-2", "/as/ana/requests/REQ-3",
 		"/as/fay/approvals", "/as/kim/approvals", "/as/ivy/tasks", "/as/ivy/team/it", "/as/ivy/team/it?show=done", "/as/ivy/team/it?show=mine",
 		"/as/ed/requests/REQ-1",
@@ -288,7 +288,7 @@ func TestWebPagesFitAndAreAccessibleAndShowTypedMarkupAsText(t *testing.T) {
 			p.click(t, "Deny")
 			p.sees(t, "Please")
 			p.isAccessible(t)
-			p = tb.open(t, "/as/ana/new/production-database")
+			p = tb.open(t, "/as/ana/new/request-type/production-database")
 			p.click(t, "Submit")
 			p.sees(t, "Please answer this.")
 			p.fits(t)

@@ -23,10 +23,10 @@ func TestStoryAskDecideHandOverDone(t *testing.T) {
 		require.Empty(t, s.submit(t, ana, laptop("13 inch", "Building <!channel> & more")))
 
 		mine := s.waitText(t, ana, "REQ-1", "New laptop", "13 inch", "Building <!channel> & more", "Pending", "Bo Lind")
-		require.Equal(t, []string{"Cancel request"}, mine.buttons)
+		require.Equal(t, []string{"Escalate…", "Cancel request"}, mine.buttons)
 
 		ask := s.waitText(t, bo, "REQ-1", "Ana Ruiz", "13 inch", "Manager approval")
-		require.Equal(t, []string{"Approve", "Deny"}, ask.buttons)
+		require.Equal(t, []string{"Approve", "Deny", "Ask for more information", "Reassign…"}, ask.buttons)
 		s.waitText(t, triage, "REQ-1", "New laptop", "Ana Ruiz", "Pending", "Ivy Chen", "Manager approval")
 
 		s.press(t, bo, ask, "Approve")
@@ -40,9 +40,9 @@ func TestStoryAskDecideHandOverDone(t *testing.T) {
 
 		s.press(t, jo, post, "Assign to me")
 		todo := s.waitText(t, jo, "REQ-1", "Order it")
-		require.Equal(t, []string{"Mark as done"}, todo.buttons)
+		require.Equal(t, []string{"Mark as done", "Reassign…"}, todo.buttons)
 		post = s.waitText(t, triage, "Assigned to Jo Pinto by Jo Pinto")
-		require.Equal(t, []string{"Reassign…"}, post.buttons)
+		require.Equal(t, []string{"Reassign…", "Escalate…"}, post.buttons)
 
 		s.press(t, ivy, post, "Reassign…")
 		require.Empty(t, s.submit(t, ivy, map[string]any{"Person": "Ed Larsen"}))
@@ -322,7 +322,7 @@ func TestStoryCommands(t *testing.T) {
 		s.waitText(t, bo, "REQ-1")
 		s.say(t, bo, "status")
 		status := s.told(t, bo, "Waiting for you")
-		require.Equal(t, []string{"Approve", "Deny"}, status.buttons)
+		require.Equal(t, []string{"Approve", "Deny", "Ask for more information", "Reassign…"}, status.buttons)
 		s.press(t, bo, status, "Approve")
 		s.waitText(t, ana, "Done")
 

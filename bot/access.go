@@ -1,0 +1,372 @@
+package bot
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/usher-access/usher/bot/view"
+	"github.com/usher-access/usher/core"
+	"github.com/usher-access/usher/core/access"
+	"github.com/usher-access/usher/core/catalog"
+	"github.com/usher-access/usher/core/errs"
+	"github.com/usher-access/usher/core/flow"
+	"github.com/usher-access/usher/core/people"
+)
+
+const (
+	formAccess = "access"
+
+	// No question can have such a name.
+	inputLevel = "_level"
+	inputHow   = "_how"
+
+	howAsUsual = "as-usual"
+	howAtOnce  = "at-once"
+)
+
+// openAccess opens the form in which access to a resource is asked for.
+func (b *Bot) openAccess(ctx context.Context, in Interaction, actor core.Actor, resource string) (Response, error) {
+	return b.drawAccess(ctx, actor, Draft{ID: b.newID(), Account: in.From, Resource: resource}, "")
+}
+
+// openExtend opens the form in which a longer time is asked for.
+func (b *Bot) openExtend(ctx context.Context, in Interaction, actor core.Actor, p Posting) (Response, error) {
+	g, err := b.core.Grant(ctx, access.ID(p.Request))
+	if err != nil {
+		return nil, err
+	}
+	if g.Holder != actor.Person {
+		return nil, errs.New(errs.Denied, "This access is somebody else's, so only they can extend it.")
+	}
+	return b.drawAccess(ctx, actor, Draft{
+		ID: b.newID(), Account: in.From, Resource: g.Resource, Extends: p.Request,
+		Values: map[string][]string{inputLevel: {g.Level}},
+	}, "")
+}
+
+// drawAccess draws the form for what was chosen in it so far, and keeps it.
+func (b *Bot) drawAccess(ctx context.Context, actor core.Actor, d Draft, note string) (Response, error) {
+	offers, err := b.core.Offers(ctx, actor.Person, d.Resource)
+	if err != nil {
+		return nil, err
+	}
+	form := accessForm{bot: b, actor: actor, draft: &d, offers: offers}
+	drawn, err := form.draw(ctx, note)
+	if err != nil {
+		return nil, err
+	}
+	return OpenForm{Form: drawn}, b.sessions.SaveDraft(ctx, d, draftTTL)
+}
+
+// accessForm is a form that asks for access, being drawn.
+type accessForm struct {
+	bot    *Bot
+	actor  core.Actor
+	draft  *Draft
+	offers core.Offers
+	form   view.Form
+}
+
+func (f *accessForm) add(blocks ...view.Block) { f.form.Blocks = append(f.form.Blocks, blocks...) }
+
+func (f *accessForm) draw(ctx context.Context, note string) (view.Form, error) {
+	resource := f.offers.Resource
+	f.form = view.Form{
+		ID: f.draft.ID, Name: formAccess, Title: shorten(resource.Title, 24), Submit: "Submit",
+		Blocks: []view.Block{view.Header{Text: resource.Title}},
+	}
+	for _, text := range []string{note, resource.Description} {
+		if text != "" {
+			f.add(view.Text{Spans: words(text)})
+		}
+	}
+	how := f.how()
+	level := f.level(how)
+	if level == "" {
+		return f.form, nil
+	}
+	terms, err := f.bot.core.Terms(ctx, f.beneficiary(), catalog.LevelRef{Resource: resource.Name, Level: level}, how == howAtOnce)
+	if refusal, refused := errs.As(err); refused && refusal.Code == errs.Denied {
+		f.draft.Revision = ""
+		f.add(view.Text{Spans: words(refusal.Message)})
+		return f.form, nil
+	}
+	if err != nil {
+		return f.form, err
+	}
+	f.draft.Revision = terms.Revision
+	return f.form, f.terms(ctx, terms)
+}
+
+// how adds the choice between asking as usual and access at once, and returns
+// what is chosen.
+func (f *accessForm) how() string {
+	switch {
+	case f.offers.BreakGlass == nil || f.draft.Extends != 0:
+		return howAsUsual
+	case len(f.offers.Levels) == 0:
+		f.add(view.Text{Spans: []view.Span{view.Strong("Emergency access. "), view.Words(f.emergencyText())}})
+		return howAtOnce
+	}
+	chosen := howAsUsual
+	if first(f.draft.Values[inputHow]) == howAtOnce {
+		chosen = howAtOnce
+	}
+	f.add(view.Input{
+		ID: inputHow, Label: "How soon?", Hint: "At once: " + f.emergencyText(), Required: true, Redraw: true,
+		Field: view.ChoiceField{Chosen: []string{chosen}, Options: []view.Option{
+			{Value: howAsUsual, Label: "When it is approved"}, {Value: howAtOnce, Label: "At once, in an emergency"},
+		}},
+	})
+	return chosen
+}
+
+func (f *accessForm) emergencyText() string {
+	return "for at most " + durationText(f.offers.BreakGlass.Max) + "; others are told, and it is reviewed afterwards."
+}
+
+// level adds the choice of a level where there is one, and returns what is chosen.
+func (f *accessForm) level(how string) string {
+	levels := f.offers.Resource.Levels
+	if how == howAsUsual {
+		levels = make([]catalog.Level, len(f.offers.Levels))
+		for i, o := range f.offers.Levels {
+			levels[i] = o.Level
+		}
+	}
+	chosen := first(f.draft.Values[inputLevel])
+	if !slices.ContainsFunc(levels, func(l catalog.Level) bool { return l.Name == chosen }) {
+		chosen = ""
+	}
+	switch {
+	case f.draft.Extends != 0:
+		f.add(view.Text{Spans: []view.Span{view.Strong("Level: "), view.Words(titleOf(levels, chosen))}})
+		return chosen
+	case len(levels) == 1:
+		f.draft.Values = with(f.draft.Values, inputLevel, levels[0].Name)
+		f.add(view.Text{Spans: []view.Span{view.Strong("Level: "), view.Words(levels[0].Title)}})
+		return levels[0].Name
+	}
+	field := view.ChoiceField{}
+	for _, l := range levels {
+		field.Options = append(field.Options, view.Option{Value: l.Name, Label: l.Title, Hint: f.levelHint(l.Name)})
+	}
+	if chosen != "" {
+		field.Chosen = []string{chosen}
+	}
+	f.add(view.Input{ID: inputLevel, Label: "Level", Required: true, Redraw: true, Field: field})
+	return chosen
+}
+
+// levelHint says what the person has of a level already.
+func (f *accessForm) levelHint(level string) string {
+	for _, o := range f.offers.Levels {
+		if o.Level.Name == level {
+			return hintOf(o)
+		}
+	}
+	return ""
+}
+
+func hintOf(o core.Offer) string {
+	switch {
+	case o.Open != 0:
+		return "Asked for by " + o.Open.String()
+	case o.Held == nil:
+		return ""
+	case o.Held.Ends.IsZero():
+		return "You have this"
+	default:
+		return "You have this until " + core.At(o.Held.Ends)
+	}
+}
+
+func titleOf(levels []catalog.Level, name string) string {
+	for _, l := range levels {
+		if l.Name == name {
+			return l.Title
+		}
+	}
+	return name
+}
+
+func with(values map[string][]string, key, value string) map[string][]string {
+	if values == nil {
+		values = map[string][]string{}
+	}
+	values[key] = []string{value}
+	return values
+}
+
+// beneficiary returns for whom the form asks.
+func (f *accessForm) beneficiary() people.ID {
+	if id := personID(f.draft.Values[core.FieldFor]); id != "" {
+		return id
+	}
+	return f.actor.Person
+}
+
+// terms adds what a level asks for and warns of.
+func (f *accessForm) terms(ctx context.Context, t core.Terms) error {
+	if t.Level.Sensitive {
+		f.add(view.Text{Spans: []view.Span{view.Strong("Sensitive. "), view.Words("This level gives far-reaching rights.")}})
+	}
+	for _, conflict := range t.Conflicts {
+		f.add(view.Text{Spans: []view.Span{view.Strong("Conflict. "), view.Words(conflict)}})
+	}
+	entered := func(id string) string { return first(f.draft.Values[id]) }
+	if err := f.onBehalf(ctx, t); err != nil {
+		return err
+	}
+	switch {
+	case t.Duration.Fixed > 0:
+		f.add(view.Text{Spans: words("It lasts " + durationText(t.Duration.Fixed) + " from when it is given.")})
+	case t.Duration.UpTo > 0:
+		f.add(view.Input{
+			ID: core.FieldDuration, Label: "For how long?", Required: true,
+			Hint:  "At most " + durationText(t.Duration.UpTo) + ". For example 8h or " + flow.FormatDuration(t.Duration.UpTo) + ".",
+			Field: view.TextField{Value: entered(core.FieldDuration), Max: 20},
+		})
+	default:
+		f.add(view.Text{Spans: words("It has no end.")})
+	}
+	if t.Condition.ScheduledStart && f.draft.Extends == 0 {
+		f.add(view.Input{
+			ID: core.FieldStart, Label: "From when?", Hint: "Leave this empty to have it as soon as it is approved.",
+			Field: view.DateField{Value: entered(core.FieldStart)},
+		})
+	}
+	for _, step := range t.Flow.Form() {
+		input, err := f.bot.questionInput(ctx, step, f.draft.Values[step.ID])
+		if err != nil {
+			return err
+		}
+		f.add(input)
+	}
+	return nil
+}
+
+// onBehalf adds the choice of whom the access is for.
+func (f *accessForm) onBehalf(ctx context.Context, t core.Terms) error {
+	if t.Emergency || f.draft.Extends != 0 || t.Resource.OnBehalfOf == catalog.BehalfOff || t.Resource.OnBehalfOf == "" {
+		return nil
+	}
+	persons, err := f.bot.core.Beneficiaries(ctx, f.actor.Person, t.Resource.Name, "", listMax+1)
+	if err != nil || len(persons) == 0 {
+		return err
+	}
+	f.add(view.Input{
+		ID: core.FieldFor, Label: "For whom?", Hint: "Leave this empty to ask for yourself.",
+		Field: personField(persons, f.draft.Values[core.FieldFor]),
+	})
+	return nil
+}
+
+// redraw draws a form anew for what was chosen in it.
+func (b *Bot) redraw(ctx context.Context, in Interaction, actor core.Actor, e Redraw) (Response, error) {
+	draft, err := b.draft(ctx, in, e.ID)
+	if err != nil || draft.Resource == "" {
+		return nil, errStale
+	}
+	draft.Values = e.Values
+	return b.drawAccess(ctx, actor, draft, "")
+}
+
+// askForAccess files what was entered. What was entered is kept when it won't do.
+func (b *Bot) askForAccess(ctx context.Context, in Interaction, actor core.Actor, e Submit) (Response, error) {
+	draft, err := b.draft(ctx, in, e.ID)
+	if err != nil {
+		return nil, err
+	}
+	level := first(draft.Values[inputLevel]) // not an input when there is one only
+	draft.Values = e.Values
+	if len(e.Values[inputLevel]) == 0 && level != "" {
+		draft.Values = with(draft.Values, inputLevel, level)
+	}
+	sub, problems := submission(draft)
+	if len(problems) > 0 {
+		return Correct{Problems: problems}, nil
+	}
+	for id, values := range e.Values {
+		sub.Answers[id] = values
+	}
+	if changed, err := b.changedMeanwhile(ctx, actor, &draft, sub); changed != nil || err != nil {
+		return changed, err
+	}
+	filed, err := b.core.Ask(ctx, actor, sub)
+	if err != nil {
+		if saving := b.sessions.SaveDraft(ctx, draft, draftTTL); saving != nil {
+			b.log.WarnContext(ctx, "keep what was entered", "error", saving)
+		}
+		return nil, err
+	}
+	return Done{Filed: filed.ID}, nil
+}
+
+// submission reads a form that asks for access, and finds what can't be read.
+func submission(d Draft) (core.AccessSubmission, map[string]string) {
+	problems := map[string]string{}
+	sub := core.AccessSubmission{
+		Key: d.ID, Level: catalog.LevelRef{Resource: d.Resource, Level: first(d.Values[inputLevel])},
+		For: personID(d.Values[core.FieldFor]), Emergency: first(d.Values[inputHow]) == howAtOnce,
+		Extends: d.Extends, Answers: flow.Answers{},
+	}
+	if sub.Level.Level == "" {
+		problems[inputLevel] = "Please choose a level."
+	}
+	if text := strings.TrimSpace(first(d.Values[core.FieldDuration])); text != "" {
+		var err error
+		if sub.Duration, err = flow.ParseDuration(text); err != nil {
+			problems[core.FieldDuration] = "Please enter a duration such as 45m, 8h, 30d or 2w."
+		}
+	}
+	if text := first(d.Values[core.FieldStart]); text != "" {
+		var err error
+		if sub.Start, err = time.Parse(time.DateOnly, text); err != nil {
+			problems[core.FieldStart] = "Please enter a date as YYYY-MM-DD, such as 2027-01-31."
+		}
+	}
+	return sub, problems
+}
+
+// changedMeanwhile draws the form anew when it asks for something else by now,
+// because the policy changed or because it is for somebody else.
+func (b *Bot) changedMeanwhile(ctx context.Context, actor core.Actor, d *Draft, sub core.AccessSubmission) (Response, error) {
+	whom := sub.For
+	if whom == "" {
+		whom = actor.Person
+	}
+	terms, err := b.core.Terms(ctx, whom, sub.Level, sub.Emergency)
+	if err != nil || terms.Revision == d.Revision {
+		return nil, err
+	}
+	note := "This form was changed while you filled it in. Please look it over once more."
+	if sub.For != "" {
+		note = "For this person the form asks for something else. Please look it over once more."
+	}
+	return b.drawAccess(ctx, actor, *d, note)
+}
+
+// searchAccess answers a search in a form that asks for access.
+func (b *Bot) searchAccess(ctx context.Context, in Interaction, actor core.Actor, e Search, text string) (Response, error) {
+	draft, err := b.draft(ctx, in, e.ID)
+	if err != nil {
+		return nil, err
+	}
+	if e.Input == core.FieldFor {
+		persons, err := b.core.Beneficiaries(ctx, actor.Person, draft.Resource, text, listMax)
+		return Options{Options: personOptions(persons)}, err
+	}
+	level := catalog.LevelRef{Resource: draft.Resource, Level: first(draft.Values[inputLevel])}
+	terms, err := b.core.Terms(ctx, actor.Person, level, first(draft.Values[inputHow]) == howAtOnce)
+	if err != nil {
+		return nil, err
+	}
+	step, _, ok := terms.Flow.Step(e.Input)
+	if !ok || step.Question == nil {
+		return Options{}, nil
+	}
+	return b.searchQuestion(ctx, step.Question, text)
+}
