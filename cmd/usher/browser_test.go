@@ -256,15 +256,6 @@ func (p pane) misses(t *testing.T, texts ...string) {
 	p.until(t, fmt.Sprintf("miss %q", texts), "return t.ready() && !args[0].some((text) => t.text().includes(text))", texts)
 }
 
-// buttons are the labels of what can be clicked on in the pane.
-func (p pane) buttons(t *testing.T) []string {
-	t.Helper()
-
-	var labels []string
-	p.eval(t, "return t.clickable().map(t.label)", &labels)
-	return labels
-}
-
 // spot is a place on the screen.
 type spot struct{ X, Y float64 }
 
