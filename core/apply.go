@@ -56,13 +56,37 @@ func (s *Service) Apply(ctx context.Context, actor Actor, p Policy) ([]PolicyCha
 	return changes, nil
 }
 
-// Plan returns what applying the policy would change.
-func (s *Service) Plan(ctx context.Context, p Policy) ([]PolicyChange, error) {
+// Plan is what applying a policy would do.
+type Plan struct {
+	Changes []PolicyChange
+	Shared  map[string][]string // the conditions that change with a sequence, by its name
+	Invalid map[string]string   // what conditions point at that will be gone, by their names
+}
+
+// Plan returns what applying the policy would do now.
+func (s *Service) Plan(ctx context.Context, p Policy) (Plan, error) {
 	before, err := s.store.Policy(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("plan policy: %w", err)
+		return Plan{}, fmt.Errorf("plan policy: %w", err)
 	}
-	return p.changesFrom(before), nil
+	plan := Plan{Changes: p.changesFrom(before), Shared: map[string][]string{}, Invalid: map[string]string{}}
+	changed := map[string]bool{}
+	for _, c := range plan.Changes {
+		if c.Kind == SequenceKind && c.Before != nil && c.After != nil {
+			changed[c.Name] = true
+		}
+	}
+	after := before.with(plan.Changes)
+	names := after.names()
+	for _, c := range after.Conditions {
+		if changed[c.Sequence] {
+			plan.Shared[c.Sequence] = append(plan.Shared[c.Sequence], c.Name)
+		}
+		if gone := names.missing(c); gone != "" && gone != c.Invalid {
+			plan.Invalid[c.Name] = gone
+		}
+	}
+	return plan, nil
 }
 
 // Policy returns all that policy says now.

@@ -45,6 +45,56 @@ func (p Policy) changesFrom(now Policy) []PolicyChange {
 	return changes
 }
 
+// with returns what conditions are and point at once the changes are made.
+func (p Policy) with(changes []PolicyChange) Policy {
+	return Policy{
+		Groups:     replaced(p.Groups, GroupKind, changes, func(g PolicyGroup) string { return g.Name }),
+		Teams:      replaced(p.Teams, TeamKind, changes, func(t PolicyTeam) string { return t.Name }),
+		Resources:  replaced(p.Resources, ResourceKind, changes, func(r catalog.Resource) string { return r.Name }),
+		Sequences:  replaced(p.Sequences, SequenceKind, changes, func(s catalog.Sequence) string { return s.Name }),
+		Conditions: replaced(p.Conditions, ConditionKind, changes, func(c catalog.Condition) string { return c.Name }),
+	}
+}
+
+func replaced[T any](things []T, kind PolicyKind, changes []PolicyChange, name func(T) string) []T {
+	changed := map[string]bool{}
+	var out []T
+	for _, c := range changes {
+		if c.Kind != kind {
+			continue
+		}
+		changed[c.Name] = true
+		if after, ok := c.After.(T); ok {
+			out = append(out, after)
+		}
+	}
+	for _, one := range things {
+		if !changed[name(one)] {
+			out = append(out, one)
+		}
+	}
+	slices.SortFunc(out, func(a, b T) int { return cmp.Compare(name(a), name(b)) })
+	return out
+}
+
+// names returns what conditions may point at.
+func (p Policy) names() Names {
+	n := Names{Groups: map[string]bool{}, Teams: map[string]bool{}, Sequences: map[string]bool{}, Resources: map[string][]string{}}
+	for _, g := range p.Groups {
+		n.Groups[g.Name] = true
+	}
+	for _, t := range p.Teams {
+		n.Teams[t.Name] = true
+	}
+	for _, s := range p.Sequences {
+		n.Sequences[s.Name] = true
+	}
+	for _, r := range p.Resources {
+		n.Resources[r.Name] = r.LevelNames()
+	}
+	return n
+}
+
 // normal returns the policy with its addresses as they are compared.
 func (p Policy) normal() Policy {
 	emails := func(given []string) []string {

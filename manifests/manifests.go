@@ -12,3 +12,8 @@ var Slack string
 //
 //go:embed policy/demo
 var DemoPolicy embed.FS
+
+// ExamplePolicy is a policy that has every key in it, with comments.
+//
+//go:embed policy/example/policy.yaml
+var ExamplePolicy string

@@ -41,9 +41,15 @@ type Rules interface {
 // names. What they refer to must be in them, or be known already. The error is
 // Mistakes when the files can be read and something in them is not right.
 func Load(dir string, known core.Names, rules Rules) (core.Policy, error) {
-	names, err := files(dir)
+	names, err := Files(dir)
 	if err != nil {
 		return core.Policy{}, err
+	}
+	switch {
+	case len(names) == 0:
+		return core.Policy{}, fmt.Errorf("policy folder %s has no *.yaml file", dir)
+	case len(names) > maxFiles:
+		return core.Policy{}, fmt.Errorf("policy folder %s has %d files; at most %d are read", dir, len(names), maxFiles)
 	}
 	r := newReader(known, rules)
 	for _, name := range names {
@@ -56,7 +62,8 @@ func Load(dir string, known core.Names, rules Rules) (core.Policy, error) {
 	return r.finish()
 }
 
-func files(dir string) ([]string, error) {
+// Files returns the names of a folder's policy files, sorted.
+func Files(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("policy folder %s can't be read: %w", dir, errors.Unwrap(err))
@@ -66,12 +73,6 @@ func files(dir string) ([]string, error) {
 		if ext := filepath.Ext(e.Name()); !e.IsDir() && (ext == ".yaml" || ext == ".yml") {
 			found = append(found, e.Name())
 		}
-	}
-	switch {
-	case len(found) == 0:
-		return nil, fmt.Errorf("policy folder %s has no *.yaml file", dir)
-	case len(found) > maxFiles:
-		return nil, fmt.Errorf("policy folder %s has %d files; at most %d are read", dir, len(found), maxFiles)
 	}
 	return found, nil
 }

@@ -37,9 +37,7 @@ func (r *reader) resource(s *source, n ast.Node) {
 	s.need(n, "a resource", seen, "name", "levels")
 	res.Title = cmp.Or(res.Title, res.Name)
 	r.policy.Resources = append(r.policy.Resources, res)
-	for _, l := range res.Levels {
-		r.levelNames[res.Name] = append(r.levelNames[res.Name], l.Name)
-	}
+	r.levelNames[res.Name] = res.LevelNames()
 }
 
 func (r *reader) owners(s *source, n ast.Node, into *[]people.Selector) {

@@ -4,73 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"runtime/debug"
 	"strings"
 
-	"github.com/usher-access/usher/adapters/policyfile"
 	"github.com/usher-access/usher/core"
 	"github.com/usher-access/usher/core/audit"
 	"github.com/usher-access/usher/manifests"
 	"github.com/usher-access/usher/store/sqlstore"
 )
-
-// viaCommand is the channel of what is done on the command line.
-const viaCommand = "command line"
-
-type applyCommand struct {
-	From      string `short:"f" required:"" placeholder:"DIR" help:"Folder of *.yaml files."`
-	NoMigrate bool   `help:"Don't bring the database to the newest version first."`
-}
-
-// Help is shown by usher apply --help.
-func (applyCommand) Help() string {
-	return `What is new or different is written; what the files don't mention stays.
-Nothing is written unless everything is right; all mistakes are shown at once.
-
-Example:
-  usher apply -f policy/`
-}
-
-// Run applies a policy.
-func (a *applyCommand) Run(ctx context.Context, c *Config, s streams) error {
-	return withParts(ctx, c, s, !a.NoMigrate, func(p *parts) error {
-		changes, err := apply(ctx, p, a.From, viaCommand)
-		if err != nil {
-			return err
-		}
-		report(s.out, changes)
-		return nil
-	})
-}
-
-// apply reads a policy folder and applies it.
-func apply(ctx context.Context, p *parts, dir, via string) ([]core.PolicyChange, error) {
-	known, err := p.store.Names(ctx)
-	if err != nil {
-		return nil, err
-	}
-	policy, err := policyfile.Load(dir, known, p.rules)
-	if mistakes, ok := errors.AsType[policyfile.Mistakes](err); ok {
-		return nil, fmt.Errorf("the policy in %s can't be applied\n%w", dir, mistakes)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return p.core.Apply(ctx, core.Actor{Via: via}, policy)
-}
-
-func report(w io.Writer, changes []core.PolicyChange) {
-	if len(changes) == 0 {
-		fmt.Fprintln(w, "Nothing to change: everything is as the policy says.")
-		return
-	}
-	for _, c := range changes {
-		fmt.Fprintf(w, "%s %s\n", c.Kind, c.Name)
-	}
-	fmt.Fprintf(w, "Applied: %d new or changed.\n", len(changes))
-}
 
 type migrateCommand struct{}
 

@@ -26,7 +26,11 @@ type cli struct {
 
 	Serve    serveCommand    `cmd:"" help:"Run usher: answer people, send messages, work jobs."`
 	Demo     demoCommand     `cmd:"" help:"Show usher in a browser, with a sample company and nothing to set up."`
+	Plan     planCommand     `cmd:"" help:"Show what applying a policy folder would change."`
 	Apply    applyCommand    `cmd:"" help:"Apply policy from a folder of YAML files."`
+	Export   exportCommand   `cmd:"" help:"Write the policy as YAML files."`
+	Explain  explainCommand  `cmd:"" help:"Say what would become of somebody's request, and why."`
+	Help     helpCommand     `cmd:"" help:"Explain something: usher help policy."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database to the newest version."`
 	Audit    auditCommand    `cmd:"" help:"Look after the audit record."`
 	Manifest manifestCommand `cmd:"" help:"Print what other systems need to know of usher."`
@@ -38,7 +42,10 @@ const description = `Access requests where people already talk.
 
 Examples:
   usher demo --open                      the whole product in a browser, with sample people
-  usher apply -f policy/                 apply a policy folder, with all mistakes at once
+  usher plan -f policy/                  what applying a policy folder would change
+  usher apply -f policy/                 apply it, with all mistakes at once
+  usher explain --for ana@acme.example --resource github --level admin
+  usher help policy                      how policy is written, with an example
   usher serve                            run with SQLite and everything in one process
   DATABASE_URL=postgres://… REDIS_URL=redis://… usher serve
   usher manifest slack --socket          the Slack app's manifest, and the link that creates it
@@ -47,8 +54,9 @@ Examples:
 Everything is configured by environment variables; a secret may also be in a
 file that NAME_FILE names, such as SLACK_BOT_TOKEN_FILE=/run/secrets/slack.`
 
-// io is where a command writes.
+// streams are what a command reads from and writes to.
 type streams struct {
+	in       io.Reader
 	out, err io.Writer
 }
 
@@ -58,11 +66,16 @@ type exit int
 func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // run runs one command and returns the exit code: 0 when it did what it
-// should, 1 when not, 2 when the command or its configuration can't be used.
+// should, 1 when not, 2 when the command or its configuration can't be used. Of
+// usher plan 2 means that something would change, so there 1 means all else.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	unusable := 2
+	if len(args) > 0 && args[0] == "plan" {
+		unusable = 1
+	}
 	if err := secretsFromFiles(); err != nil {
 		fmt.Fprintln(stderr, "usher:", err)
-		return 2
+		return unusable
 	}
 	var c cli
 	ended := -1
@@ -70,11 +83,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		kong.Name("usher"), kong.Description(description), kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { ended = code }), kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(streams{stdout, stderr}),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(streams{in: os.Stdin, out: stdout, err: stderr}),
 	)
 	if err != nil {
 		fmt.Fprintln(stderr, "usher:", err)
-		return 2
+		return unusable
 	}
 	command, err := parser.Parse(args)
 	if ended >= 0 {
@@ -82,11 +95,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "usher: %s\nSee usher --help.\n", err)
-		return 2
+		return unusable
 	}
 	if err := c.Config.validate(); err != nil {
 		fmt.Fprintf(stderr, "usher: %s\n", err)
-		return 2
+		return unusable
 	}
 	err = command.Run(&c.Config)
 	if code, ok := errors.AsType[exit](err); ok {

@@ -15,6 +15,7 @@ import (
 	"github.com/usher-access/usher/adapters/web"
 	"github.com/usher-access/usher/adapters/webhook"
 	"github.com/usher-access/usher/bot"
+	"github.com/usher-access/usher/core"
 	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/store/queue"
 	"github.com/usher-access/usher/store/redisstore"
@@ -145,11 +146,15 @@ func newServer(ctx context.Context, c *Config, log *slog.Logger, migrate bool) (
 
 func (s *server) setUp(ctx context.Context) error {
 	if s.config.Policy != "" {
-		applied, err := apply(ctx, s.parts, s.config.Policy, "start")
+		policy, err := loadPolicy(ctx, s.parts, s.config.Policy, false)
 		if err != nil {
 			return err
 		}
-		s.log.Info("policy applied", "folder", s.config.Policy, "changed", len(applied))
+		changes, err := s.core.Apply(ctx, core.Actor{Via: "start"}, policy)
+		if err != nil {
+			return err
+		}
+		s.log.Info("policy applied", "folder", s.config.Policy, "changed", len(changes))
 	}
 	var err error
 	if s.state, err = redisstore.Open(s.config.RedisURL, redisstore.Options{}); err != nil {

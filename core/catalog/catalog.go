@@ -54,6 +54,15 @@ func (r Resource) Level(name string) (Level, int) {
 	return r.Levels[i], i
 }
 
+// LevelNames returns the names of the resource's levels, in their order.
+func (r Resource) LevelNames() []string {
+	names := make([]string, len(r.Levels))
+	for i, l := range r.Levels {
+		names[i] = l.Name
+	}
+	return names
+}
+
 // MaxOwners is how many owners a resource may have.
 const MaxOwners = 5
 

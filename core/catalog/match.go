@@ -3,6 +3,7 @@ package catalog
 import (
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // Asker is somebody who wants to ask, as scopes see them.
@@ -16,6 +17,23 @@ type Asker struct {
 func (s Scope) Admits(a Asker) bool {
 	return s.Everyone || intersects(s.Groups, a.Groups) || intersects(s.Teams, a.Teams) ||
 		s.Rule != "" && a.Holds(s.Rule)
+}
+
+// String says for whom the scope is, such as "groups eng, ops; rule …".
+func (s Scope) String() string {
+	if s.Everyone {
+		return "everyone"
+	}
+	var parts []string
+	add := func(what string, names ...string) {
+		if len(names) > 0 && names[0] != "" {
+			parts = append(parts, what+" "+strings.Join(names, ", "))
+		}
+	}
+	add("groups", s.Groups...)
+	add("teams", s.Teams...)
+	add("rule", s.Rule)
+	return strings.Join(parts, "; ")
 }
 
 func intersects(a, b []string) bool {

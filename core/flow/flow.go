@@ -3,6 +3,7 @@
 package flow
 
 import (
+	"strings"
 	"time"
 
 	"github.com/usher-access/usher/core/people"
@@ -285,4 +286,33 @@ func (f Flow) Step(id string) (Step, int, bool) {
 		}
 	}
 	return Step{}, -1, false
+}
+
+// String returns the condition as people read it: its CEL, or its tests in words.
+func (w When) String() string {
+	if w.Test != nil {
+		return w.Test.String()
+	}
+	return w.CEL
+}
+
+// String returns the test in words, such as "model is 16 inch".
+func (t Test) String() string {
+	join := func(tests []Test, word string) string {
+		texts := make([]string, len(tests))
+		for i, one := range tests {
+			if texts[i] = one.String(); len(one.All)+len(one.Any) > 0 {
+				texts[i] = "(" + texts[i] + ")"
+			}
+		}
+		return strings.Join(texts, " "+word+" ")
+	}
+	switch {
+	case len(t.All) > 0:
+		return join(t.All, "and")
+	case len(t.Any) > 0:
+		return join(t.Any, "or")
+	}
+	op := strings.ReplaceAll(string(t.Op), "_", " ")
+	return strings.TrimSpace(t.Step + " " + op + " " + strings.Join(t.Value, ", "))
 }

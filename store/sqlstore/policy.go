@@ -35,11 +35,7 @@ func (r reader) Names(ctx context.Context) (core.Names, error) {
 		return names, wrap(err, "read resources")
 	}
 	for _, row := range resources {
-		levels := make([]string, len(row.Levels))
-		for i, l := range row.Levels {
-			levels[i] = l.Name
-		}
-		names.Resources[row.Name] = levels
+		names.Resources[row.Name] = row.thing().LevelNames()
 	}
 	return names, nil
 }
