@@ -124,6 +124,12 @@ func (d Desk) Holders(ctx context.Context, id people.ID, resource string, below 
 	})
 }
 
+// Delegation shows who stands in for the person, and for whom the person does,
+// with what can be done about it.
+func (d Desk) Delegation(ctx context.Context, id people.ID) ([]view.Block, error) {
+	return d.bot.delegationBlocks(ctx, id)
+}
+
 func place(below core.RequestID) core.Place { return core.Place{Below: below, Limit: PageSize} }
 
 // listingOf shows a page of requests. A card's header is left out, because a
@@ -150,6 +156,7 @@ type Sheet struct {
 	Steps    []SheetStep
 	Actions  []view.Block // what the reader may do now
 	History  []Happening
+	Resource string // whose holders the reader may see; empty: none
 }
 
 // SheetStep is how a step stands.
@@ -185,6 +192,14 @@ func (d Desk) Sheet(ctx context.Context, id people.ID, request core.RequestID) (
 	}
 	for i := len(c.Run.Flow.Form()); i < len(c.Run.Steps); i++ {
 		s.Steps = append(s.Steps, SheetStep{State: c.Run.Steps[i].State, Text: courseSpans(c, i)})
+	}
+	if c.Access != nil {
+		_, err := d.bot.core.HoldersOf(ctx, id, c.Access.Resource, core.Place{Limit: 1})
+		if err == nil {
+			s.Resource = c.Access.Resource
+		} else if !errors.Is(err, errs.Denied) && !errors.Is(err, errs.NotFound) {
+			return s, err
+		}
 	}
 	if s.Actions, err = d.actions(ctx, id, c); err != nil {
 		return s, err

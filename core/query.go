@@ -50,8 +50,8 @@ func (s *Service) Case(ctx context.Context, id RequestID) (Case, error) {
 }
 
 // CaseFor returns a request that is the person's business: they made it, look
-// after it, were asked about it, or are of its team. Any other is errs.NotFound,
-// just as one that doesn't exist.
+// after it, were asked about it, are of its team, or own the resource. Any other
+// is errs.NotFound, just as one that doesn't exist.
 func (s *Service) CaseFor(ctx context.Context, viewer people.ID, id RequestID) (Case, error) {
 	if _, err := activePerson(ctx, s.store, viewer); err != nil {
 		return Case{}, err
@@ -61,13 +61,16 @@ func (s *Service) CaseFor(ctx context.Context, viewer people.ID, id RequestID) (
 		return c, err
 	}
 	teams, err := s.store.TeamsOf(ctx, viewer)
-	if err != nil {
-		return Case{}, err
+	if err != nil || slices.Contains(teams, c.Request.Team) {
+		return c, err
 	}
-	if !slices.Contains(teams, c.Request.Team) {
-		return Case{}, errs.New(errs.NotFound, "There is no such request.")
+	if c.Access != nil {
+		owners, err := ownersOf(ctx, s.store, c.Access.Resource)
+		if err != nil || slices.Contains(owners, viewer) {
+			return c, err
+		}
 	}
-	return c, nil
+	return Case{}, errs.New(errs.NotFound, "There is no such request.")
 }
 
 // ByKey returns the request that was filed with this key, or errs.NotFound.

@@ -182,6 +182,52 @@ func (a *App) waiting(w http.ResponseWriter, r *http.Request, v viewer, here, ti
 	return a.list(w, r, v, here, title, listPage{None: none}, l)
 }
 
+func (a *App) access(w http.ResponseWriter, r *http.Request, v viewer) error {
+	from, err := below(r)
+	if err != nil {
+		return err
+	}
+	ended := r.URL.Query().Get("show") == "ended"
+	l, err := a.Desk.Access(r.Context(), v.person, ended, from)
+	if err != nil {
+		return err
+	}
+	p := listPage{None: "You have no access through usher.", Filters: []filter{
+		{Label: "Now", URL: v.base + "/access", Here: !ended},
+		{Label: "Ended", URL: v.base + "/access?show=ended", Here: ended},
+	}}
+	if ended {
+		p.None = "None of your access has ended yet."
+	}
+	return a.list(w, r, v, "/access", "My access", p, l)
+}
+
+// holders shows who has a resource.
+func (a *App) holders(w http.ResponseWriter, r *http.Request, v viewer) error {
+	from, err := below(r)
+	if err != nil {
+		return err
+	}
+	l, err := a.Desk.Holders(r.Context(), v.person, r.PathValue("name"), from)
+	if err != nil {
+		return err
+	}
+	return a.list(w, r, v, "/resources", "Who has access", listPage{None: "Nobody has access through usher."}, l)
+}
+
+// delegation shows who stands in for the viewer, and for whom the viewer does.
+func (a *App) delegation(w http.ResponseWriter, r *http.Request, v viewer) error {
+	blocks, err := a.Desk.Delegation(r.Context(), v.person)
+	if err != nil {
+		return err
+	}
+	shown, err := a.renderer(v.base).blocks(blocks)
+	if err != nil {
+		return err
+	}
+	return a.open(w, r, v, "plain", "/delegation", "Delegation", shown)
+}
+
 // teams leads to the first of the viewer's teams.
 func (a *App) teams(w http.ResponseWriter, r *http.Request, v viewer) error {
 	reader, err := a.Desk.Reader(r.Context(), v.person)

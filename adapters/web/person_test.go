@@ -82,6 +82,21 @@ func (d *desk) Team(_ context.Context, _ people.ID, q core.TeamQuery, _ core.Req
 	return d.listing(), nil
 }
 
+func (d *desk) Access(context.Context, people.ID, bool, core.RequestID) (bot.Listing, error) {
+	return d.listing(), nil
+}
+
+func (d *desk) Holders(_ context.Context, _ people.ID, resource string, _ core.RequestID) (bot.Listing, error) {
+	if resource != "github" {
+		return bot.Listing{}, errs.New(errs.NotFound, "There is no such resource.")
+	}
+	return d.listing(), nil
+}
+
+func (d *desk) Delegation(context.Context, people.ID) ([]view.Block, error) {
+	return []view.Block{view.Text{Spans: []view.Span{view.Words("<b>nobody</b>")}}}, nil
+}
+
 func (d *desk) Sheet(_ context.Context, _ people.ID, id core.RequestID) (bot.Sheet, error) {
 	if id > 1 {
 		return bot.Sheet{}, errs.New(errs.NotFound, "There is no such request.")

@@ -20,6 +20,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 
 	"github.com/usher-access/usher/bot"
+	"github.com/usher-access/usher/bot/view"
 	"github.com/usher-access/usher/core"
 	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/core/people"
@@ -35,6 +36,9 @@ type Desk interface {
 	Requests(ctx context.Context, id people.ID, ended bool, below core.RequestID) (bot.Listing, error)
 	Waiting(ctx context.Context, id people.ID, below core.RequestID, kinds ...flow.Kind) (bot.Listing, error)
 	Team(ctx context.Context, id people.ID, q core.TeamQuery, below core.RequestID) (bot.Listing, error)
+	Access(ctx context.Context, id people.ID, ended bool, below core.RequestID) (bot.Listing, error)
+	Holders(ctx context.Context, id people.ID, resource string, below core.RequestID) (bot.Listing, error)
+	Delegation(ctx context.Context, id people.ID) ([]view.Block, error)
 	Sheet(ctx context.Context, id people.ID, request core.RequestID) (bot.Sheet, error)
 	Latest(ctx context.Context, request core.RequestID, most int) ([]bot.Happening, error)
 }
@@ -131,6 +135,9 @@ func (a *App) routes() http.Handler {
 	page("GET /requests/{id}", a.request)
 	page("GET /approvals", a.approvals)
 	page("GET /tasks", a.tasks)
+	page("GET /access", a.access)
+	page("GET /resources/{name}", a.holders)
+	page("GET /delegation", a.delegation)
 	page("GET /team", a.teams)
 	page("GET /team/{team}", a.team)
 	page("GET /options", a.options)

@@ -75,7 +75,7 @@ func TestEveryAnswerIsProtected(t *testing.T) {
 	}
 	check()
 	p.signIn(t)
-	paths = append(paths, "/requests", "/requests/REQ-1", "/requests/REQ-2", "/approvals", "/tasks", "/team/it", "/team/other")
+	paths = append(paths, "/requests", "/requests/REQ-1", "/requests/REQ-2", "/approvals", "/tasks", "/access", "/resources/github", "/resources/other", "/delegation", "/team/it", "/team/other")
 	check()
 }
 
