@@ -48,7 +48,7 @@ func escalateButton(t target) view.Button {
 
 // openEscalate opens the form in which somebody escalates a step.
 func (b *Bot) openEscalate(ctx context.Context, actor core.Actor, t target, p Posting) (Response, error) {
-	if err := b.core.MayEscalate(ctx, actor.Person, p.Request); err != nil {
+	if err := b.core.MayEscalate(ctx, actor.Person, t.ref(p)); err != nil {
 		return nil, err
 	}
 	c, err := b.core.Case(ctx, p.Request)

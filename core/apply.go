@@ -225,11 +225,14 @@ func (w *policyWriter) person(ctx context.Context, p PolicyPerson) error {
 		return err
 	}
 	email := people.NormalEmail(p.Email)
-	_, err = w.tx.SavePerson(ctx, people.Person{
+	changed, err := w.tx.SavePerson(ctx, people.Person{
 		ID: w.ids[email], Email: email, Name: p.Name, Title: p.Title,
 		Manager: manager, Active: p.Active, Attributes: p.Attributes,
 	})
-	return err
+	if err != nil || p.Active || !changed {
+		return err
+	}
+	return w.tx.Enqueue(ctx, Offboard{Person: w.ids[email]}, JobOpts{})
 }
 
 func (w *policyWriter) group(ctx context.Context, g PolicyGroup) error {

@@ -29,10 +29,10 @@ func (s *Service) Assign(ctx context.Context, actor Actor, ref StepRef, a Assign
 	r, err := s.change(ctx, actor, ref.Request, func(ctx context.Context, tx Tx, r Request) (flow.Event, error) {
 		event := flow.Assigned{Step: ref.Step, By: actor.Person, From: a.From, To: a.To, Round: a.Round}
 		if err := mayTend(ctx, tx, actor.Person, r); err != nil {
-			if !errors.Is(err, errs.Denied) || !r.asks(actor.Person, ref.Step) {
+			if err := mayTendOr(ctx, tx, actor.Person, r, ref.Step); err != nil {
 				return nil, err
 			}
-			event.From = actor.Person
+			event.From = actor.Person // no more than their own part
 		}
 		to, err := tx.Person(ctx, a.To)
 		if errors.Is(err, errs.NotFound) || err == nil && !to.Active {
@@ -55,6 +55,16 @@ func (s *Service) Assign(ctx context.Context, actor Actor, ref StepRef, a Assign
 func (r Request) asks(id people.ID, stepID string) bool {
 	_, i, ok := r.Run.Flow.Step(stepID)
 	return ok && slices.Contains(r.Run.Steps[i].Unheard(), id)
+}
+
+// mayTendOr returns nil also if the person is asked to act on the step.
+func mayTendOr(ctx context.Context, reader Reader, id people.ID, r Request, step string) error {
+	err := mayTend(ctx, reader, id, r)
+	if !errors.Is(err, errs.Denied) || !r.asks(id, step) {
+		return err
+	}
+	_, err = activePerson(ctx, reader, id)
+	return err
 }
 
 // MayAssign returns nil if the person may give any of the request's steps to
@@ -121,7 +131,7 @@ func (s *Service) Assignable(ctx context.Context, actor people.ID, ref StepRef, 
 	if err != nil {
 		return nil, err
 	}
-	if err := mayTend(ctx, s.store, actor, r); err != nil && !r.asks(actor, ref.Step) {
+	if err := mayTendOr(ctx, s.store, actor, r, ref.Step); err != nil {
 		return nil, err
 	}
 	step, i, ok := r.Run.Flow.Step(ref.Step)

@@ -57,6 +57,10 @@ func (s *Service) Delegate(ctx context.Context, actor Actor, d people.Delegation
 		if err := s.record(ctx, tx, delegationEvent(actor, "delegated", d, now)); err != nil {
 			return err
 		}
+		notice := Notice{Topic: NoticeDelegated, Person: d.To, By: d.From}
+		if err := tx.Enqueue(ctx, notice, JobOpts{}); err != nil {
+			return err
+		}
 		return applyAt(ctx, tx, d.From, now, d.Starts, d.Ends)
 	})
 	if err != nil {

@@ -11,13 +11,13 @@ import (
 
 // Escalate asks the managers of those who are waited for as well, beside them,
 // and who stands in for these managers. Those who look after the request may do
-// that, and the requester where the settings say so; anybody else gets
-// errs.Denied. It is done once for a step: somebody else gets errs.Conflict then.
+// that, those who are waited for, and the requester where the settings say so;
+// anybody else gets errs.Denied. It is done once for a step: somebody else gets errs.Conflict then.
 // It returns errs.Invalid when no reason is given or there is no manager.
 func (s *Service) Escalate(ctx context.Context, actor Actor, ref StepRef, reason string) (Request, error) {
 	now := s.now()
 	r, err := s.change(ctx, actor, ref.Request, func(ctx context.Context, tx Tx, r Request) (flow.Event, error) {
-		if err := mayEscalate(ctx, tx, actor.Person, r); err != nil {
+		if err := mayEscalate(ctx, tx, actor.Person, r, ref.Step); err != nil {
 			return nil, err
 		}
 		event := flow.Escalated{Step: ref.Step, By: actor.Person, Via: actor.Via, Note: reason}
@@ -39,19 +39,19 @@ func (s *Service) Escalate(ctx context.Context, actor Actor, ref StepRef, reason
 	return r, nil
 }
 
-// MayEscalate returns nil if the person may escalate the request's steps now,
-// and otherwise the refusal that Escalate would return.
-func (s *Service) MayEscalate(ctx context.Context, actor people.ID, id RequestID) error {
-	r, err := s.store.Request(ctx, id)
+// MayEscalate returns nil if the person may escalate the step as far as it
+// depends on who they are, and otherwise the refusal that Escalate would return.
+func (s *Service) MayEscalate(ctx context.Context, actor people.ID, ref StepRef) error {
+	r, err := s.store.Request(ctx, ref.Request)
 	if err != nil {
 		return err
 	}
-	return mayEscalate(ctx, s.store, actor, r)
+	return mayEscalate(ctx, s.store, actor, r, ref.Step)
 }
 
-func mayEscalate(ctx context.Context, reader Reader, id people.ID, r Request) error {
+func mayEscalate(ctx context.Context, reader Reader, id people.ID, r Request, step string) error {
 	if id != r.Requester {
-		return mayTend(ctx, reader, id, r)
+		return mayTendOr(ctx, reader, id, r, step)
 	}
 	if _, err := activePerson(ctx, reader, id); err != nil {
 		return err

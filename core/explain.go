@@ -48,6 +48,9 @@ func sentenceFor(refusal *flow.Refusal, request Request, persons map[people.ID]p
 		}
 		return errs.Denied, "This step is not assigned to you, so nothing was changed."
 	case flow.AlreadyActed:
+		if refusal.Target {
+			return errs.Invalid, "This person has acted on this step already. Choose somebody else."
+		}
 		return errs.Conflict, fmt.Sprintf("You already %s this at %s.", past(refusal.Act.Verb), at)
 	case flow.AlreadyHeard:
 		if refusal.Act.For == "" {

@@ -104,9 +104,13 @@ type failure struct {
 // call gives an order to the provisioner of its kind. The error is that usher
 // stops, which is no failure: the call is made again.
 func (s *Service) call(ctx context.Context, order Order) (*failure, error) {
+	provisioner := s.provisioners[order.Action.Kind]
+	if provisioner == nil {
+		return &failure{Why: whyByHand(order.Action), final: true}, nil
+	}
 	calling, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	err := s.provisioners[order.Action.Kind].Provision(calling, order)
+	err := provisioner.Provision(calling, order)
 	switch refused, final := errors.AsType[*Refused](err); {
 	case err == nil:
 		return nil, nil
@@ -121,8 +125,7 @@ func (s *Service) call(ctx context.Context, order Order) (*failure, error) {
 
 func grantOrder(ctx context.Context, r Reader, request Request, g access.Grant, w access.Work, now time.Time) (Order, error) {
 	order, err := orderFor(ctx, r, request, w.Action)
-	order.Key, order.Resource, order.Level = w.Key, g.Resource, g.Level
-	order.Action = w.Action.Fill(order.value)
+	order.Key = w.Key
 	switch {
 	case g.Stopping():
 		order.Verb = OrderRevoke
@@ -134,14 +137,19 @@ func grantOrder(ctx context.Context, r Reader, request Request, g access.Grant, 
 	return order, err
 }
 
-// orderFor returns what an order says of a request.
+// orderFor returns what an order says of a request, whoever gives it.
 func orderFor(ctx context.Context, r Reader, request Request, a flow.Action) (Order, error) {
 	requester, err := r.Person(ctx, request.Requester)
 	if err != nil {
 		return Order{}, err
 	}
-	answers, err := written(ctx, r, request)
-	return Order{Action: a, Request: request.ID, Requester: requester, Answers: answers}, err
+	order := Order{Request: request.ID, Requester: requester}
+	if ask := request.Run.Ask; ask != nil {
+		order.Resource, order.Level = ask.Resource, ask.Level
+	}
+	order.Answers, err = written(ctx, r, request)
+	order.Action = a.Fill(order.value)
+	return order, err
 }
 
 // written returns a request's answers as people read them, by question.

@@ -88,7 +88,7 @@ func (h *house) recorded(t *testing.T, id core.RequestID) []string {
 	return kinds
 }
 
-// work works all jobs about grants that are due, as they come.
+// work works all jobs about grants and actions that are due, as they come.
 func (h *house) work(t *testing.T) {
 	t.Helper()
 
@@ -102,6 +102,8 @@ func (h *house) work(t *testing.T) {
 			err = h.TendGrant(t.Context(), job)
 		case core.Provision:
 			err = h.Provision(t.Context(), job)
+		case core.RunAction:
+			err = h.RunAction(t.Context(), job)
 		default:
 			continue
 		}

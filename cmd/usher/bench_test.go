@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/usher-access/usher/adapters/slack/slackfake"
+	"github.com/usher-access/usher/core"
 	"github.com/usher-access/usher/store/storetest/pgtest"
 )
 
@@ -116,9 +117,9 @@ func seed(b testing.TB, database string, open int) {
 		`INSERT INTO people SELECT 'p' || i, 'p' || i || '@acme.example', 'Person ' || i, '', '', true, '{}', 'person ' || i FROM generate_series(0, 999) i`,
 		`INSERT INTO accounts SELECT 'slack', 'T0ACME001', 'U' || lpad(i::text, 8, '0'), 'p' || i, 'p' || i || '@acme.example', now() + interval '1 day', true FROM generate_series(0, 999) i`,
 		`INSERT INTO teams VALUES ('it', 'IT', '', '', 'none', '', false)`,
-		fmt.Sprintf(`INSERT INTO requests (key, type, title, team, requester, creator, assignee, pending, flow, run, version, chain_seq, chain_hash, created_at, updated_at)
-			SELECT 'key' || i, 'vpn', 'VPN', 'it', 'p0', 'p0', '', true, '%s', replace('%s', 'p%%s', 'p' || (1 + i %% 999))::json, 1, 1, 'h', now(), now() FROM generate_series(1, %d) i`, flow, run, open),
-		`INSERT INTO asked SELECT id, 'manager', 'p' || (1 + id % 999) FROM requests`,
+		fmt.Sprintf(`INSERT INTO requests (key, type, resource, title, team, requester, creator, assignee, access, followers, pending, unassigned, flow, run, version, chain_seq, chain_hash, created_at, updated_at)
+			SELECT 'key' || i, 'vpn', '', 'VPN', 'it', 'p0', 'p0', '', 'null', '[]', true, false, '%s', replace('%s', 'p%%s', 'p' || (1 + i %% 999))::json, 1, 1, 'h', now(), now() FROM generate_series(1, %d) i`, flow, run, open),
+		`INSERT INTO asked (request, step, person, kind) SELECT id, 'manager', 'p' || (1 + id % 999), 'approval' FROM requests`,
 		`INSERT INTO audit_events SELECT 'REQ-' || id, 1, now(), 'p0', 'slack', 'submitted', '', '[]', '', 'h' FROM requests`,
 		`INSERT INTO postings SELECT 'posting' || id, id, 'ask', 'manager', 'p' || (1 + id % 999), 'slack', '', 'D' || (id % 999), '1.1', 'shown', '', 0 FROM requests`,
 		`VACUUM ANALYZE`,
@@ -126,6 +127,20 @@ func seed(b testing.TB, database string, open int) {
 		_, err := db.Exec(statement)
 		require.NoError(b, err, statement)
 	}
+}
+
+func TestSeedFitsTheDatabase(t *testing.T) {
+	t.Parallel()
+
+	database := pgtest.NewDatabase(t)
+	c := &Config{DatabaseURL: database}
+	require.NoError(t, migrateCommand{}.Run(t.Context(), c, streams{out: t.Output(), err: t.Output()}))
+	seed(t, database, 10)
+	require.NoError(t, withParts(t.Context(), c, streams{out: t.Output(), err: t.Output()}, false, func(p *parts) error {
+		page, err := p.core.Awaiting(t.Context(), "p2", nil, core.Place{Limit: 10})
+		require.Len(t, page.Cases, 1)
+		return err
+	}))
 }
 
 // clickOn is the approver's click on Approve of one seeded request.

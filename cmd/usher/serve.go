@@ -175,6 +175,8 @@ func (s *server) setUp(ctx context.Context) error {
 	queue.Handle(s.queue, s.core.ApplyDelegation)
 	queue.Handle(s.queue, s.core.TendGrant)
 	queue.Handle(s.queue, s.core.Provision)
+	queue.Handle(s.queue, s.core.RunAction)
+	queue.Handle(s.queue, s.core.Offboard)
 	return nil
 }
 

@@ -41,7 +41,7 @@ const (
 	clientSecret = "between the two of them"
 )
 
-func newProvider(t *testing.T) *provider {
+func newProvider(t testing.TB) *provider {
 	t.Helper()
 
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -162,20 +162,21 @@ func (w *webWorld) signIn(t *testing.T, tb *tab, email string) pane {
 	return p
 }
 
-// signedIn returns the cookies of somebody who has signed in at the provider.
-func (w *webWorld) signedIn(t *testing.T, email string) http.CookieJar {
+// signedIn returns the cookies of somebody who has signed in to the web app at
+// an address.
+func (p *provider) signedIn(t testing.TB, at, email string) http.CookieJar {
 	t.Helper()
 
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
 	client := &http.Client{Jar: jar}
-	resp, err := client.Get(w.url + "/sign-in/oidc")
+	resp, err := client.Get(at + "/sign-in/oidc")
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
-	resp, err = client.Get(w.provider.URL + "/as/" + email + "?" + resp.Request.URL.RawQuery)
+	resp, err = client.Get(p.URL + "/as/" + email + "?" + resp.Request.URL.RawQuery)
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
-	require.Equal(t, w.url+"/", resp.Request.URL.String())
+	require.Equal(t, at+"/", resp.Request.URL.String())
 	return jar
 }
 

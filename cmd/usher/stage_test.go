@@ -180,7 +180,7 @@ func TestServeHasNoPersonas(t *testing.T) {
 	for _, who := range []string{"", "session"} {
 		client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 		if who != "" {
-			client.Jar = w.signedIn(t, "ana@acme.example")
+			client.Jar = w.provider.signedIn(t, w.url, "ana@acme.example")
 		}
 		for _, path := range []string{"/as/ana/", "/as/bo/approvals", "/as/ana/events", "/stage/strip", "/stage/events"} {
 			resp, err := client.Get(w.url + path)

@@ -29,7 +29,8 @@ type Grant struct {
 	Starts     time.Time       `json:"starts,omitzero"`      // when it shall be given; zero: at once
 	Started    time.Time       `json:"started,omitzero"`     // when it was
 	Ends       time.Time       `json:"ends,omitzero"`        // zero: no end, or not started yet
-	Warned     []time.Duration `json:"warned,omitempty"`     // which of Warnings are said or past
+	EndSet     time.Time       `json:"end_set,omitzero"`     // when Ends was set: at the start, or by the last extension
+	Warned     []time.Duration `json:"warned,omitempty"`     // which of Warnings the holder got for this end
 	Stopped    time.Time       `json:"stopped,omitzero"`     // since when it is being taken back
 	StoppedBy  people.ID       `json:"stopped_by,omitempty"` // who handed it back or took it; empty: usher itself
 	Why        string          `json:"why,omitempty"`        // why it ended before its time
@@ -158,11 +159,19 @@ func (g Grant) NextDue() time.Time {
 	}
 	due := g.Ends
 	for _, before := range Warnings {
-		if at := g.Ends.Add(-before); !g.Ends.IsZero() && !slices.Contains(g.Warned, before) && at.Before(due) {
+		if at, ok := g.warns(before); ok && at.Before(due) {
 			due = at
 		}
 	}
 	return due
+}
+
+// warns returns when the holder is still to be warned so long before the end:
+// not after a later warning, and not when that was before the end was set.
+func (g Grant) warns(before time.Duration) (time.Time, bool) {
+	at := g.Ends.Add(-before)
+	said := func(d time.Duration) bool { return d <= before }
+	return at, !g.Ends.IsZero() && at.After(g.EndSet) && !slices.ContainsFunc(g.Warned, said)
 }
 
 // Asked returns everybody who was ever asked to do a part of it by hand.

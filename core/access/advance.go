@@ -21,6 +21,13 @@ const (
 	lastRetry  = time.Hour
 )
 
+// RetryAt returns when an action is tried again that has been failing since then,
+// and whether it is at all: ever more slowly, for GiveUpAfter.
+func RetryAt(since, now time.Time) (time.Time, bool) {
+	failing := now.Sub(since)
+	return now.Add(min(max(failing, firstRetry), lastRetry)), failing < GiveUpAfter
+}
+
 // Event is something that happens to a grant.
 type Event interface{ event() }
 
@@ -154,7 +161,7 @@ func Begin(terms Grant, actions []flow.Action, seed string, now time.Time) (Gran
 	g.State = Pending
 	g.Give = make([]Work, len(actions))
 	for i, a := range actions {
-		g.Give[i] = Work{Action: a, Key: workKey(seed, i), State: WorkWaiting}
+		g.Give[i] = Work{Action: a, Key: Key(seed, fmt.Sprintf("give %d", i)), State: WorkWaiting}
 	}
 	g, changes := g.settle(nil, now)
 	if len(changes) == 0 {
@@ -163,9 +170,10 @@ func Begin(terms Grant, actions []flow.Action, seed string, now time.Time) (Gran
 	return g, changes
 }
 
-// workKey is unguessable when the seed is, and short enough for every header.
-func workKey(seed string, place int) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", seed, place))
+// Key names an action by where it stands. It is unguessable when the seed is,
+// and fits into every header.
+func Key(seed, place string) string {
+	sum := sha256.Sum256([]byte(seed + " " + place))
 	return hex.EncodeToString(sum[:16])
 }
 
@@ -242,23 +250,12 @@ func (g Grant) settle(changes []Change, now time.Time) (Grant, []Change) {
 		g.State, g.Started = Active, now
 		change := Change{Kind: ChangeGiven, People: []people.ID{g.Holder}}
 		if g.Duration > 0 {
-			g.Ends = now.Add(g.Duration)
+			g.Ends, g.EndSet = now.Add(g.Duration), now
 			change.Note = "until " + g.Ends.UTC().Format(time.RFC3339)
 		}
-		g.passWarnings(now)
 		changes = append(changes, change)
 	}
 	return g, changes
-}
-
-// passWarnings drops those that would be due before the grant began.
-func (g *Grant) passWarnings(now time.Time) {
-	g.Warned = nil
-	for _, before := range Warnings {
-		if !g.Ends.IsZero() && !g.Ends.Add(-before).After(now) {
-			g.Warned = append(g.Warned, before)
-		}
-	}
 }
 
 func (g *Grant) tick(now time.Time) []Change {
@@ -268,16 +265,16 @@ func (g *Grant) tick(now time.Time) []Change {
 	if !now.Before(g.Ends) {
 		return g.stop("", "", now)
 	}
-	var due time.Duration
+	var due []time.Duration
 	for _, before := range Warnings {
-		if !slices.Contains(g.Warned, before) && !now.Before(g.Ends.Add(-before)) {
-			g.Warned = append(g.Warned, before)
-			due = before
+		if at, ok := g.warns(before); ok && !now.Before(at) {
+			due = append(due, before)
 		}
 	}
-	if due == 0 {
+	if len(due) == 0 {
 		return nil
 	}
+	g.Warned = append(g.Warned, slices.Min(due)) // one is enough when usher was away
 	return []Change{{Kind: ChangeWarned, People: []people.ID{g.Holder}, Note: g.Ends.UTC().Format(time.RFC3339)}}
 }
 
@@ -287,7 +284,7 @@ func (g *Grant) stop(by people.ID, why string, now time.Time) []Change {
 	g.Stopped, g.StoppedBy, g.Why = now, by, why
 	for _, w := range slices.Backward(g.Give) {
 		if w.begun() {
-			g.Take = append(g.Take, Work{Action: reverse(w.Action), Key: workKey(w.Key, len(g.Take)), State: WorkWaiting})
+			g.Take = append(g.Take, Work{Action: reverse(w.Action), Key: Key(w.Key, "take"), State: WorkWaiting})
 		}
 	}
 	if len(g.Take) == 0 {
@@ -365,8 +362,8 @@ func (g *Grant) failCall(e CallFailed, now time.Time) []Change {
 		w.State = WorkFailed // it is being taken back
 		return nil
 	}
-	if trying := now.Sub(w.Since); !e.Final && trying < GiveUpAfter {
-		w.Next = now.Add(min(max(trying, firstRetry), lastRetry))
+	if next, again := RetryAt(w.Since, now); again && !e.Final {
+		w.Next = next
 		if w.Tries > 1 {
 			return nil
 		}
@@ -435,9 +432,8 @@ func (g *Grant) extend(e Extended, now time.Time) ([]Change, error) {
 	case e.Duration <= 0 || g.Limit.Max > 0 && e.Duration > g.Limit.Max:
 		return refuse(TooLong)
 	}
-	g.Ends = g.Ends.Add(e.Duration)
+	g.Ends, g.EndSet, g.Warned = g.Ends.Add(e.Duration), now, nil
 	g.Extensions++
-	g.passWarnings(now)
 	return []Change{{Kind: ChangeExtended, By: e.By, Note: "until " + g.Ends.UTC().Format(time.RFC3339)}}, nil
 }
 

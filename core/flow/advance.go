@@ -195,7 +195,7 @@ func Advance(run Run, event Event, now time.Time) (Run, []Change, error) {
 	case Delegated:
 		changes = run.delegate(e)
 	case Left:
-		changes = run.leave(e)
+		changes = run.leave(e, now)
 	case Withdrawn:
 		changes, err = run.withdraw(e, now)
 	case Performed:
@@ -463,6 +463,9 @@ func (r *Run) assign(e Assigned, now time.Time) ([]Change, error) {
 		refusal.Target = true
 		return nil, refusal
 	}
+	if before, heard := c.heard(e.To); heard {
+		return nil, &Refusal{Why: AlreadyActed, Target: true, Act: before}
+	}
 	if slices.Contains(c.Assignees, e.To) && (c.Round() == e.Round+1 || len(c.Assignees) == 1) {
 		return nil, nil
 	}
@@ -507,7 +510,7 @@ func without(ids []people.ID, gone ...people.ID) []people.ID {
 	return slices.DeleteFunc(slices.Clone(ids), func(id people.ID) bool { return slices.Contains(gone, id) })
 }
 
-func (r *Run) leave(e Left) []Change {
+func (r *Run) leave(e Left, now time.Time) []Change {
 	step, i, open := r.Open()
 	if !open {
 		return nil
@@ -529,18 +532,23 @@ func (r *Run) leave(e Left) []Change {
 	}
 	r.stand(step, c, e.Delegates)
 	changes := []Change{change}
-	if r.short(step, c) {
+	switch {
+	case r.short(step, c):
 		c.Why = e.Why
 		changes = append(changes, Change{Kind: ChangeUnassigned, Step: step.ID, Note: e.Why})
+	case step.Approval != nil && len(c.Approvals()) >= needed(step, c):
+		c.State, c.Closed = StepApproved, now
+		changes = append(changes, Change{Kind: ChangeApproved, Step: step.ID, Note: "everybody else who was asked has approved"})
 	}
 	return changes
 }
 
-// add asks those of the people who may decide the step and aren't asked yet.
+// add asks those of the people who may decide the step and have no part in it yet.
 func (r *Run) add(step Step, c *Course, ids []people.ID) []people.ID {
 	var added []people.ID
 	for _, id := range ids {
-		if r.refuses(step, id) == nil && !slices.Contains(c.Assignees, id) && len(c.Assignees) < people.MaxAsked {
+		_, heard := c.heard(id)
+		if !heard && r.refuses(step, id) == nil && !slices.Contains(c.Assignees, id) && len(c.Assignees) < people.MaxAsked {
 			c.Assignees = append(slices.Clip(c.Assignees), id)
 			added = append(added, id)
 		}

@@ -148,19 +148,23 @@ func (r *Run) tick(e Tick, now time.Time) []Change {
 	if e.ExpiresAfter > 0 {
 		r.ExpiresAfter = e.ExpiresAfter
 	}
+	var changes []Change
 	if step, i, open := r.Open(); open {
-		if changes := r.tickStep(step, &r.Steps[i], e, now); len(changes) > 0 {
-			return changes
-		}
+		changes = r.tickStep(step, &r.Steps[i], e, now)
+	}
+	if slices.ContainsFunc(changes, Change.active) {
+		return changes
 	}
 	if expires := r.Expires(); !expires.IsZero() && !now.Before(expires) {
-		return []Change{r.end(Expired, "", now)}
+		return append(changes, r.end(Expired, "", now))
 	}
 	if slices.ContainsFunc(r.warnings(), func(at time.Time) bool { return !now.Before(at) }) {
 		r.Warned = now
-		return []Change{{Kind: ChangeExpiring, People: r.warned(), Note: "on " + r.Expires().UTC().Format(time.DateOnly)}}
+		changes = append(changes, Change{
+			Kind: ChangeExpiring, People: r.warned(), Note: "on " + r.Expires().UTC().Format(time.DateOnly),
+		})
 	}
-	return nil
+	return changes
 }
 
 // warned returns who is told that the run expires: the requester, and who is

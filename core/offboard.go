@@ -1,0 +1,121 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/usher-access/usher/core/access"
+	"github.com/usher-access/usher/core/errs"
+	"github.com/usher-access/usher/core/flow"
+	"github.com/usher-access/usher/core/people"
+)
+
+// offboardBatch is how many things one job takes off somebody.
+const offboardBatch = 50
+
+// Offboard works the job of the same name: the open requests of somebody who
+// works here no more are cancelled, their access ends, and what waits for them
+// goes to others. Somebody who is active again keeps what is left.
+func (s *Service) Offboard(ctx context.Context, job Offboard) error {
+	if err := s.offboard(ctx, job); err != nil {
+		return fmt.Errorf("offboard %s: %w", job.Person, err)
+	}
+	return nil
+}
+
+func (s *Service) offboard(ctx context.Context, job Offboard) error {
+	p, err := s.store.Person(ctx, job.Person)
+	if err != nil || p.Active {
+		return ignoreNotFound(err)
+	}
+	left := offboardBatch
+	for _, part := range []func(context.Context, people.Person, *int) error{s.cancelAll, s.revokeAll, s.reroute} {
+		if err := part(ctx, p, &left); err != nil {
+			return err
+		}
+	}
+	if left > 0 {
+		return nil
+	}
+	return s.store.WithTx(ctx, func(ctx context.Context, tx Tx) error { return tx.Enqueue(ctx, job, JobOpts{}) })
+}
+
+// cancelAll cancels the person's open requests, but for reviews of emergency
+// access: what was done is still to be looked at.
+func (s *Service) cancelAll(ctx context.Context, p people.Person, left *int) error {
+	list := func(place Place) ([]Request, error) { return s.store.RequestsOf(ctx, p.ID, false, place) }
+	return s.changeEach(ctx, list, left, func(_ context.Context, _ Tx, r Request) (flow.Event, error) {
+		if r.Access != nil && r.Access.BreakGlass {
+			return nil, nil
+		}
+		return flow.Withdrawn{}, nil
+	})
+}
+
+func (s *Service) revokeAll(ctx context.Context, p people.Person, left *int) error {
+	grants, err := s.store.LiveGrants(ctx, p.ID)
+	if err != nil {
+		return err
+	}
+	for _, g := range grants {
+		if g.Stopping() || *left <= 0 {
+			continue
+		}
+		*left--
+		_, err := s.changeGrant(ctx, Actor{}, g.ID, func(context.Context, Tx, *access.Grant) (access.Event, error) {
+			return access.Revoked{Why: p.Name + " is inactive"}, nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reroute asks others to act on the steps that wait for the person: those whom
+// the step's selectors find without them, else nobody.
+func (s *Service) reroute(ctx context.Context, p people.Person, left *int) error {
+	now := s.now()
+	list := func(place Place) ([]Request, error) { return s.store.Awaiting(ctx, p.ID, nil, place) }
+	return s.changeEach(ctx, list, left, func(ctx context.Context, tx Tx, r Request) (flow.Event, error) {
+		step, _, open := r.Run.Open()
+		if !open {
+			return nil, nil
+		}
+		var found flow.Reached
+		err := s.look(tx, r, now).ask(ctx, step, &found)
+		return flow.Left{Person: p.ID, To: found.Assignees, Delegates: found.Delegates, Why: found.Why}, err
+	})
+}
+
+// changeEach changes the requests of a list, page by page, until as many are
+// changed as are left to be. What has ended since the list was read stays so.
+func (s *Service) changeEach(
+	ctx context.Context, list func(Place) ([]Request, error), left *int,
+	decide func(ctx context.Context, tx Tx, r Request) (flow.Event, error),
+) error {
+	place := Place{Limit: offboardBatch}
+	for {
+		found, err := list(place)
+		if err != nil {
+			return err
+		}
+		for _, r := range found {
+			if *left <= 0 {
+				return nil
+			}
+			after, err := s.change(ctx, Actor{}, r.ID, decide)
+			if err != nil && !errors.Is(err, errs.Conflict) {
+				return err
+			}
+			if err == nil && after.Version != r.Version {
+				*left--
+			}
+			place.Below = r.ID
+		}
+		if len(found) < place.Limit {
+			return nil
+		}
+	}
+}
