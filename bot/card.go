@@ -238,12 +238,19 @@ func careText(c core.Case, undelivered []Posting) *view.Text {
 
 // remedies say what to do about a platform's refusal.
 var remedies = map[string]string{
-	"messages_tab_disabled": "Turn on the app's messages tab in its settings, under App Home.",
-	"user_disabled":         "The account is deactivated: reassign the step.",
-	"channel_not_found":     "Invite the app to the channel, or correct the channel in the policy.",
-	"not_in_channel":        "Invite the app to the channel.",
-	"is_archived":           "The channel is archived: give the team another one in the policy.",
-	"users_not_found":       "No account has this person's e-mail address: reassign the step, or correct the address.",
+	"messages_tab_disabled":      "Turn on the app's messages tab in its settings, under App Home.",
+	"user_disabled":              "The account is deactivated: reassign the step.",
+	"channel_not_found":          "Invite the app to the channel, or correct the channel in the policy.",
+	"not_in_channel":             "Invite the app to the channel.",
+	"is_archived":                "The channel is archived: give the team another one in the policy.",
+	"not_installed":              "Install the app for them in Teams, or reassign the step.",
+	"BotNotInConversationRoster": "Install the app in Teams: for the person, or in the channel's team.",
+	"ConversationBlockedByUser":  "They have blocked the app in Teams: reassign the step.",
+	"BotDisabledByAdmin":         "Allow the app in the Teams admin center.",
+	"ConversationNotFound":       "Install the app in the team of the channel, or correct the channel in the policy.",
+	"NotEnoughPermissions":       "Let apps post into the channel, in its settings.",
+
+	"users_not_found": "No account has this person's e-mail address: reassign the step, or correct the address.",
 }
 
 func remedy(p Posting) string {

@@ -27,6 +27,7 @@ type Bot struct {
 	adapters map[people.Platform]Adapter
 	feed     Feed
 	web      Web
+	notify   string
 	log      *slog.Logger
 	now      func() time.Time
 	newID    func() string
@@ -41,13 +42,14 @@ type Config struct {
 	Log      *slog.Logger
 	Now      func() time.Time
 	NewID    func() string // unguessable
+	Notify   string        // NotifyLast, NotifyBoth or a platform; empty: NotifyLast
 }
 
 // New returns a Bot that talks on no platform yet.
 func New(c Config) *Bot {
 	return &Bot{
 		core: c.Core, sessions: c.Sessions, ledger: c.Ledger, feed: c.Feed,
-		adapters: map[people.Platform]Adapter{}, log: c.Log, now: c.Now, newID: c.NewID,
+		adapters: map[people.Platform]Adapter{}, log: c.Log, now: c.Now, newID: c.NewID, notify: c.Notify,
 	}
 }
 

@@ -31,8 +31,19 @@ func (b *Bot) Notify(ctx context.Context, job core.Notice) error {
 	if job.Person == r.Requester && job.Topic != core.NoticeReminder {
 		p.Kind, p.Step = PostingRequester, ""
 	}
+	have, err := b.ledger.Postings(ctx, job.Request)
+	if err != nil {
+		return fmt.Errorf("notify about %s: %w", job.Request, err)
+	}
+	if slices.ContainsFunc(have, func(other Posting) bool { return other.alike(p) && other.Copy == p.Copy }) {
+		return nil
+	}
+	platforms, err := b.tellOn(ctx, p, have)
+	if err != nil {
+		return fmt.Errorf("notify about %s: %w", job.Request, err)
+	}
 	var copies []Posting
-	for _, platform := range b.platforms() {
+	for _, platform := range platforms {
 		p.ID, p.Platform = b.newID(), platform
 		copies = append(copies, p)
 	}

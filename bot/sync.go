@@ -33,8 +33,11 @@ func (b *Bot) SyncPostings(ctx context.Context, job core.SyncPostings) error {
 	if err != nil {
 		return fmt.Errorf("sync %s: %w", job.Request, err)
 	}
-	undelivered := undelivered(postings)
-	add := b.missing(c, postings, undelivered)
+	add, err := b.missing(ctx, c, postings)
+	if err != nil {
+		return fmt.Errorf("sync %s: %w", job.Request, err)
+	}
+	undelivered := undelivered(slices.Concat(postings, add))
 	var deliver []string
 	now := b.now()
 	for _, p := range postings {
@@ -67,47 +70,42 @@ func (b *Bot) publish(ctx context.Context, c core.Case) {
 	}
 }
 
-// undelivered returns the postings that never reached anybody.
+// undelivered returns the postings that never reached anybody. Somebody who was
+// reached on another platform knows it all the same.
 func undelivered(postings []Posting) []Posting {
 	return slices.DeleteFunc(slices.Clone(postings), func(p Posting) bool {
-		return p.Failed == "" || p.Message != "" || p.Kind == PostingCare
+		elsewhere := func(other Posting) bool { return p.Person != "" && other.alike(p) && other.reached() }
+		return p.reached() || p.Kind == PostingCare || slices.ContainsFunc(postings, elsewhere)
 	})
 }
 
 // missing returns the postings that the request should have and has not.
-func (b *Bot) missing(c core.Case, have, undelivered []Posting) []Posting {
-	var add []Posting
-	want := func(p Posting) {
-		p.Request, p.ID = c.ID, b.newID()
-		same := func(other Posting) bool {
-			return other.Kind == p.Kind && other.Step == p.Step && other.Person == p.Person && other.Platform == p.Platform
+func (b *Bot) missing(ctx context.Context, c core.Case, have []Posting) ([]Posting, error) {
+	wanted := []Posting{{Kind: PostingRequester, Person: c.Requester}}
+	for i, course := range c.Run.Steps {
+		for _, id := range course.Asked() {
+			wanted = append(wanted, Posting{Kind: PostingAsk, Step: c.Run.Flow.Steps[i].ID, Person: id})
 		}
-		if !slices.ContainsFunc(have, same) && !slices.ContainsFunc(add, same) {
-			add = append(add, p)
-		}
+	}
+	wanted = append(wanted, grantPostings(c)...)
+	for _, id := range c.Followers {
+		wanted = append(wanted, Posting{Kind: PostingFollower, Person: id})
+	}
+	add, err := b.missingFor(ctx, c, have, wanted)
+	if err != nil {
+		return nil, err
 	}
 	for _, platform := range b.platforms() {
-		want(Posting{Kind: PostingRequester, Person: c.Requester, Platform: platform})
-		for i, course := range c.Run.Steps {
-			for _, id := range course.Asked() {
-				want(Posting{Kind: PostingAsk, Step: c.Run.Flow.Steps[i].ID, Person: id, Platform: platform})
-			}
-		}
-		for _, p := range grantPostings(c) {
-			p.Platform = platform
-			want(p)
-		}
-		for _, id := range c.Followers {
-			want(Posting{Kind: PostingFollower, Person: id, Platform: platform})
-		}
 		if channel := c.Team.Channels[platform]; channel != "" {
-			want(Posting{Kind: PostingTeam, Platform: platform, Channel: channel})
-		}
-		if c.Assignee != "" && (len(undelivered) > 0 || b.unseen(c)) {
-			want(Posting{Kind: PostingCare, Person: c.Assignee, Platform: platform})
+			post := Posting{ID: b.newID(), Request: c.ID, Kind: PostingTeam, Channel: channel}
+			add = appendMissing(add, have, post, platform)
 		}
 	}
-	return add
+	if c.Assignee == "" || len(undelivered(slices.Concat(have, add))) == 0 && !b.unseen(c) {
+		return add, nil
+	}
+	care, err := b.missingFor(ctx, c, have, []Posting{{Kind: PostingCare, Person: c.Assignee}})
+	return append(add, care...), err
 }
 
 // unseen reports whether somebody must be found for a step and no channel shows it.

@@ -59,13 +59,31 @@ func newScene(t *testing.T, on where) *scene {
 		w := newWorld(t, on)
 		return &scene{stage: slackStage{w.Fake}, config: w.config, url: w.url}
 	}
-	f := newTeams(t)
+	f := newTeams(t, teamsfake.Options{})
 	w := &world{config: configFor(t, nil, on)}
 	w.config.Teams = teamsConfig(f)
 	w.start(t)
 	f.SetApp(w.url)
-	settle(t, f)
+	f.Join(t, ivy, teamsTriage)
 	return &scene{stage: &teamsStage{f}, config: w.config, url: w.url}
+}
+
+// newMixed returns one usher on both platforms. Bo has no account in Teams, and
+// Cy none in Slack.
+func newMixed(t *testing.T, on where, notify string) (inSlack, inTeams *scene) {
+	t.Helper()
+
+	sf := newSlack(t, on.socket)
+	sf.AddUser(slackfake.User{ID: cy, Name: "Cy", Email: "cy@elsewhere.example"})
+	tf := newTeams(t, teamsfake.Options{})
+	tf.AddUser(teamsfake.User{ID: bo, Name: "Bo", Email: "bo@elsewhere.example"})
+	w := &world{Fake: sf, config: configFor(t, sf, on)}
+	w.config.Teams, w.config.Notify = teamsConfig(tf), notify
+	w.start(t)
+	sf.SetApp(w.url)
+	tf.SetApp(w.url)
+	tf.Join(t, ivy, teamsTriage)
+	return &scene{slackStage{sf}, w.config, w.url}, &scene{&teamsStage{tf}, w.config, w.url}
 }
 
 // wherever runs a story on each platform, and on each way to run usher.
@@ -227,11 +245,12 @@ const teamsTriage = "19:triage@thread.tacv2"
 // everybody are the people of the stories, by account.
 var everybody = map[string]string{ana: "Ana", bo: "Bo", cy: "Cy", di: "Di", ed: "Ed", ivy: "Ivy", jo: "Jo"}
 
-func newTeams(t *testing.T) *teamsfake.Fake {
+func newTeams(t *testing.T, opts teamsfake.Options) *teamsfake.Fake {
 	t.Helper()
 
 	// Worlds share one Redis, so each organisation has a tenant of its own.
-	f := teamsfake.New(t, teamsfake.Options{Tenant: "tenant-" + strings.ToLower(newID()[:10])})
+	opts.Tenant = "tenant-" + strings.ToLower(newID()[:10])
+	f := teamsfake.New(t, opts)
 	for id, name := range everybody {
 		f.AddUser(teamsfake.User{ID: id, Name: name, Email: strings.ToLower(name) + "@acme.example"})
 	}
@@ -245,13 +264,6 @@ func teamsConfig(f *teamsfake.Fake) TeamsConfig {
 		AppID: f.AppID(), AppPassword: f.Secret(), TenantID: []string{f.Tenant()},
 		TokenURL: f.TokenURL(), OpenIDURL: f.OpenIDURL(), ServiceURL: []string{f.ServiceURL()}, GraphURL: f.GraphURL(),
 	}
-}
-
-// settle adds usher to the team of the channel.
-func settle(t *testing.T, f *teamsfake.Fake) {
-	t.Helper()
-
-	f.Join(t, ivy, teamsTriage)
 }
 
 // teamsStage is Teams.

@@ -166,6 +166,7 @@ func (s *server) setUp(ctx context.Context) error {
 	s.metrics = newMetrics(s.queue)
 	s.bot = bot.New(bot.Config{
 		Core: s.core, Sessions: s.state, Ledger: s.store, Feed: s.state, Log: s.log, Now: s.clock.now, NewID: newID,
+		Notify: s.config.Notify,
 	})
 	queue.Handle(s.queue, s.bot.SyncPostings)
 	queue.Handle(s.queue, s.bot.Deliver)

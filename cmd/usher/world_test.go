@@ -37,13 +37,14 @@ people:
   - {email: ana@acme.example, name: Ana Ruiz, manager: bo@acme.example}
   - {email: bo@acme.example, name: Bo Lind}
   - {email: cy@acme.example, name: Cy Abara}
-  - {email: di@acme.example, name: Di Novak}
+  - {email: di@acme.example, name: Di Novak, manager: bo@acme.example}
   - {email: ed@acme.example, name: Ed Larsen}
   - {email: ivy@acme.example, name: Ivy Chen}
   - {email: jo@acme.example, name: Jo Pinto}
   - {email: gus@acme.example, name: Gus Gone, active: false}
 groups:
   - {name: owners, title: Owners, members: [bo@acme.example, cy@acme.example, di@acme.example, ed@acme.example]}
+  - {name: pairs, title: Pairs, members: [di@acme.example]}
 teams:
   - {name: it, title: IT, members: [ivy@acme.example, jo@acme.example], channel: {slack: C0TRIAGE01, teams: "19:triage@thread.tacv2"}, assign: ivy@acme.example}
   - {name: quiet, title: Quiet}
@@ -71,6 +72,13 @@ request_types:
     requesters: everyone
     steps:
       - approval: {id: one, title: Anybody, approvers: [group:owners], reason: {approve: required}}
+  - name: pair
+    title: Pair of keys
+    team: it
+    requesters: {groups: [pairs]}
+    steps:
+      - approval: {id: both, title: Both, approvers: [bo@acme.example, cy@acme.example], needs: all}
+      - task: {id: make, title: Make them, assignees: []}
   - name: mug
     title: Coffee mug
     team: it
