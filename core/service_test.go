@@ -55,16 +55,43 @@ func (h *house) EnqueueTx(_ context.Context, _ *sql.Tx, job core.Job, opts core.
 	return nil
 }
 
-// tend works the jobs that look after the request and are due, until none is.
-func (h *house) tend(t *testing.T, id core.RequestID) {
+// tend works the jobs about requests and delegations that are due, and those
+// that they enqueue, some of them for the second time.
+func (h *house) tend(t *testing.T) {
 	t.Helper()
 
 	for i := 0; i < len(h.jobs); i++ {
-		job, ok := h.jobs[i].(core.TendRequest)
-		if ok && job.Request == id && !job.Due.After(h.now()) {
+		if h.when[i].After(h.now()) {
+			continue
+		}
+		switch job := h.jobs[i].(type) {
+		case core.TendRequest:
 			require.NoError(t, h.TendRequest(t.Context(), job))
+		case core.ApplyDelegation:
+			require.NoError(t, h.ApplyDelegation(t.Context(), job))
 		}
 	}
+}
+
+// notices returns who was told what, as "topic name", in order.
+func (h *house) notices() []string {
+	var told []string
+	for _, job := range h.jobs {
+		if n, ok := job.(core.Notice); ok {
+			told = append(told, string(n.Topic)+" "+h.short(n.Person))
+		}
+	}
+	return told
+}
+
+// short returns the short name of somebody.
+func (h *house) short(id people.ID) string {
+	for name, other := range h.ids {
+		if other == id {
+			return name
+		}
+	}
+	return string(id)
 }
 
 func (h *house) request(t *testing.T, id core.RequestID) core.Request {
@@ -150,11 +177,7 @@ func selectors(t *testing.T, written ...string) []people.Selector {
 func (h *house) asked(r core.Request) []string {
 	names := []string{}
 	for _, a := range r.Asked() {
-		for name, id := range h.ids {
-			if id == a.Person {
-				names = append(names, name)
-			}
-		}
+		names = append(names, h.short(a.Person))
 	}
 	return names
 }
@@ -371,12 +394,12 @@ func TestARequestThatNobodyActsOnExpires(t *testing.T) {
 	_, err := h.Decide(t.Context(), h.as("bo"), core.StepRef{Request: r.ID, Step: "ok"}, flow.Approve, "")
 	require.NoError(t, err)
 	h.pass(24 * time.Hour)
-	h.tend(t, r.ID)
+	h.tend(t)
 	require.Equal(t, flow.Pending, h.request(t, r.ID).Run.State, "there was activity a day ago")
 	h.pass(59 * 24 * time.Hour)
-	h.tend(t, r.ID)
+	h.tend(t)
 	require.Equal(t, flow.Expired, h.request(t, r.ID).Run.State)
-	h.tend(t, r.ID)
+	h.tend(t)
 }
 
 func TestAccountsAreLinkedUnderStrictRulesAndEveryChangeIsRecorded(t *testing.T) {

@@ -1,0 +1,318 @@
+package core_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/usher-access/usher/core"
+	"github.com/usher-access/usher/core/errs"
+	"github.com/usher-access/usher/core/flow"
+)
+
+func ref(r core.Request, step string) core.StepRef { return core.StepRef{Request: r.ID, Step: step} }
+
+func question(id string, kind flow.QuestionType) flow.Step {
+	return flow.Step{ID: id, Question: &flow.Question{Label: id, Type: kind}}
+}
+
+func task(id string) flow.Step { return flow.Step{ID: id, Title: id, Task: &flow.Task{}} }
+
+func TestPeopleAreWarnedThreeTimesBeforeARequestExpires(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", policy(approve("ok", flow.Approval{Approvers: selectors(t, "manager")})))
+	r := h.submit(t, "ana")
+	for _, tt := range []struct {
+		after time.Duration
+		told  int
+	}{{29 * day, 0}, {30 * day, 2}, {54 * day, 2}, {55 * day, 4}, {59 * day, 6}, {60*day - time.Second, 6}} {
+		h.pass(tt.after - h.now().Sub(r.Created))
+		h.tend(t)
+		require.Len(t, h.notices(), tt.told, "after %s", tt.after)
+		require.Equal(t, flow.Pending, h.request(t, r.ID).Run.State)
+	}
+	require.Equal(t, []string{"expiring ana", "expiring bo"}, h.notices()[:2])
+	h.pass(time.Second)
+	h.tend(t)
+	require.Equal(t, flow.Expired, h.request(t, r.ID).Run.State)
+}
+
+func TestAProcessThatWasDownWarnsOnceAndCatchesUp(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", policy(approve("ok", flow.Approval{Approvers: selectors(t, "manager")})))
+	r := h.submit(t, "ana")
+	h.pass(57 * day)
+	h.tend(t)
+	require.Len(t, h.notices(), 2)
+	h.pass(10 * day)
+	h.tend(t)
+	require.Equal(t, flow.Expired, h.request(t, r.ID).Run.State)
+	require.Equal(t, []string{"submitted", "step opened", "expiry near", "ended"}, h.recorded(t, r.ID))
+}
+
+func TestATimerEndsByItselfAndKeepsARequestFromExpiring(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", policy(flow.Step{ID: "burn-in", Timer: &flow.Timer{Wait: 90 * day}}, task("check")))
+	r := h.submit(t, "ana")
+	require.Empty(t, h.asked(r))
+	require.False(t, r.Unassigned(), "a timer waits for nobody")
+	h.pass(90*day - time.Second)
+	h.tend(t)
+	require.Equal(t, flow.StepOpen, h.request(t, r.ID).Run.Steps[0].State)
+	h.pass(time.Second)
+	h.tend(t)
+	r = h.request(t, r.ID)
+	require.Equal(t, flow.StepDone, r.Run.Steps[0].State)
+	require.Equal(t, flow.StepOpen, r.Run.Steps[1].State)
+	require.Empty(t, h.notices())
+}
+
+func TestATimerWaitsForADateAtMidnight(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", policy(
+		question("return-by", flow.TypeDate), flow.Step{ID: "wait", Timer: &flow.Timer{Until: "return-by"}}, task("check")))
+	file := func(date string) core.Request {
+		r, err := h.Submit(t.Context(), h.as("ana"), core.Submission{Key: date, Type: "vpn", Answers: flow.Answers{"return-by": {date}}})
+		require.NoError(t, err)
+		return r
+	}
+	coming := file("2026-12-01")
+	require.Equal(t, time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC), coming.Run.NextDue())
+	require.Equal(t, flow.StepDone, file("2026-11-24").Run.Steps[1].State, "a date that is past ends it at once")
+	require.Equal(t, flow.StepSkipped, file("").Run.Steps[1].State)
+	h.pass(coming.Run.NextDue().Sub(h.now()))
+	h.tend(t)
+	require.Equal(t, flow.StepOpen, h.request(t, coming.ID).Run.Steps[2].State)
+}
+
+func TestThoseWhoLookAfterARequestMayEndItsTimer(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", policy(flow.Step{ID: "wait", Timer: &flow.Timer{Wait: 14 * day}}, task("check")))
+	r := h.submit(t, "ana")
+	_, err := h.EndTimer(t.Context(), h.as("ana"), ref(r, "wait"))
+	require.ErrorIs(t, err, errs.Denied)
+	for range 2 {
+		r, err = h.EndTimer(t.Context(), h.as("kim"), ref(r, "wait"))
+		require.NoError(t, err)
+	}
+	require.Equal(t, flow.StepDone, r.Run.Steps[0].State)
+	require.Equal(t, []string{"submitted", "step opened", "step done", "step opened", "step unassigned"}, h.recorded(t, r.ID))
+}
+
+func TestRemindersGoToThoseWhoHaveNotActedAndDoNotKeepARequestAlive(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", policy(approve("ok", flow.Approval{
+		Approvers: selectors(t, "team:it"), Needs: flow.Quorum{N: 2}, RemindEvery: day,
+	})))
+	r := h.submit(t, "ana")
+	_, err := h.Decide(t.Context(), h.as("jo"), ref(r, "ok"), flow.Approve, "")
+	require.NoError(t, err)
+	h.pass(day)
+	h.tend(t)
+	require.ElementsMatch(t, []string{"reminder ivy", "reminder kim"}, h.notices())
+	h.tend(t)
+	require.Len(t, h.notices(), 2, "once for each time")
+	h.pass(3*day + time.Hour)
+	h.tend(t)
+	require.Len(t, h.notices(), 4, "what was missed is not made up for")
+	for range 60 {
+		h.pass(day)
+		h.tend(t)
+	}
+	require.Equal(t, flow.Expired, h.request(t, r.ID).Run.State)
+}
+
+func TestAStepThatNobodyDecidesInTimeEndsAsPolicySays(t *testing.T) {
+	t.Parallel()
+
+	for _, tt := range []struct {
+		timeout flow.Timeout
+		run     flow.State
+		step    flow.StepState
+	}{
+		{"", flow.Expired, flow.StepExpired},
+		{flow.TimeoutExpire, flow.Expired, flow.StepExpired},
+		{flow.TimeoutDeny, flow.Denied, flow.StepDenied},
+		{flow.TimeoutSkip, flow.Pending, flow.StepSkipped},
+	} {
+		t.Run("Timeout"+string(tt.timeout), func(t *testing.T) {
+			t.Parallel()
+
+			h := newHouse(t, "", policy(
+				approve("ok", flow.Approval{Approvers: selectors(t, "manager"), RespondWithin: 3 * day, OnTimeout: tt.timeout}), task("do")))
+			r := h.submit(t, "ana")
+			h.pass(3*day - time.Second)
+			h.tend(t)
+			require.Equal(t, flow.StepOpen, h.request(t, r.ID).Run.Steps[0].State)
+			h.pass(time.Second)
+			h.tend(t)
+			r = h.request(t, r.ID)
+			require.Equal(t, tt.run, r.Run.State)
+			require.Equal(t, tt.step, r.Run.Steps[0].State)
+			if tt.step == flow.StepDenied {
+				last, _ := r.Run.Steps[0].Last()
+				require.Empty(t, last.By)
+				require.NotEmpty(t, last.Note)
+			}
+		})
+	}
+}
+
+func TestALongWaitIsEscalatedOnceToTheManagersOfThoseWhoAreWaitedFor(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", policy(approve("ok", flow.Approval{
+		Approvers: selectors(t, "manager"), Needs: flow.Quorum{All: true},
+		Escalate: &flow.Escalation{After: 2 * day, To: selectors(t, "manager-of-approver")},
+	})))
+	r := h.submit(t, "ana")
+	h.pass(2 * day)
+	h.tend(t)
+	h.tend(t)
+	r = h.request(t, r.ID)
+	require.ElementsMatch(t, []string{"bo", "gil"}, h.asked(r), "beside, not instead")
+	require.Equal(t, 1, r.Run.Needed(0), "either is enough")
+	require.Equal(t, []string{"submitted", "step opened", "step escalated"}, h.recorded(t, r.ID))
+	r, err := h.Decide(t.Context(), h.as("gil"), ref(r, "ok"), flow.Approve, "")
+	require.NoError(t, err)
+	require.Equal(t, flow.Done, r.Run.State)
+}
+
+func TestEscalatingByHand(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", policy(approve("ok", flow.Approval{Approvers: selectors(t, "manager")}), task("do")))
+	r := h.submit(t, "ana")
+	_, err := h.Escalate(t.Context(), h.as("cy"), ref(r, "ok"), "urgent")
+	require.ErrorIs(t, err, errs.Denied, "it is not their business")
+	_, err = h.Escalate(t.Context(), h.as("ana"), ref(r, "ok"), " ")
+	require.ErrorIs(t, err, errs.Invalid, "a reason is asked for")
+	for range 2 {
+		r, err = h.Escalate(t.Context(), h.as("ana"), ref(r, "ok"), "My trip is tomorrow")
+		require.NoError(t, err)
+	}
+	require.ElementsMatch(t, []string{"bo", "gil"}, h.asked(r))
+	_, err = h.Escalate(t.Context(), h.as("ivy"), ref(r, "ok"), "urgent")
+	require.ErrorIs(t, err, errs.Conflict, "once for a step")
+	r, err = h.Decide(t.Context(), h.as("gil"), ref(r, "ok"), flow.Approve, "")
+	require.NoError(t, err)
+	_, err = h.Escalate(t.Context(), h.as("ivy"), ref(r, "do"), "urgent")
+	require.ErrorIs(t, err, errs.Invalid, "nobody is asked who has a manager")
+}
+
+func TestRequestersEscalateOnlyWhereTheSettingsSaySo(t *testing.T) {
+	t.Parallel()
+
+	p := policy(approve("ok", flow.Approval{Approvers: selectors(t, "manager")}))
+	settings := core.DefaultSettings
+	settings.RequesterMayEscalate = false
+	p.Settings = &settings
+	h := newHouse(t, "", p)
+	r := h.submit(t, "ana")
+	require.ErrorIs(t, h.MayEscalate(t.Context(), h.ids["ana"], ref(r, "ok")), errs.Denied)
+	_, err := h.Escalate(t.Context(), h.as("ana"), ref(r, "ok"), "urgent")
+	require.ErrorIs(t, err, errs.Denied)
+	_, err = h.Escalate(t.Context(), h.as("bo"), ref(r, "ok"), "I can't decide this")
+	require.NoError(t, err, "somebody who is asked may")
+}
+
+func TestAQuestionToTheRequesterStopsTheClocksUntilItIsAnswered(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", policy(approve("ok", flow.Approval{
+		Approvers: selectors(t, "manager"), RespondWithin: 3 * day, OnTimeout: flow.TimeoutDeny, RemindEvery: 2 * day,
+	})))
+	r := h.submit(t, "ana")
+	h.pass(day)
+	_, err := h.AskBack(t.Context(), h.as("cy"), ref(r, "ok"), "Why?")
+	require.ErrorIs(t, err, errs.Denied, "only those who are asked ask back")
+	_, err = h.AskBack(t.Context(), h.as("bo"), ref(r, "ok"), " ")
+	require.ErrorIs(t, err, errs.Invalid)
+	for range 2 {
+		r, err = h.AskBack(t.Context(), h.as("bo"), ref(r, "ok"), "Which project is it for?")
+		require.NoError(t, err)
+	}
+	require.Equal(t, []string{"inquired ana"}, h.notices())
+	require.ElementsMatch(t, []string{"bo", "ana"}, h.asked(r))
+	h.pass(10 * day)
+	h.tend(t)
+	require.Equal(t, flow.Pending, h.request(t, r.ID).Run.State, "the clock stands still")
+	require.Equal(t, []string{"inquired ana"}, h.notices(), "and nobody is reminded")
+
+	_, err = h.AnswerInquiry(t.Context(), h.as("bo"), ref(r, "ok"), "It is mine")
+	require.ErrorIs(t, err, errs.Denied)
+	for range 2 {
+		r, err = h.AnswerInquiry(t.Context(), h.as("ana"), ref(r, "ok"), "For Apollo")
+		require.NoError(t, err)
+	}
+	require.Equal(t, []string{"inquired ana", "informed bo"}, h.notices())
+	require.Equal(t, []string{"bo"}, h.asked(r))
+	_, err = h.AnswerInquiry(t.Context(), h.as("ana"), ref(r, "ok"), "For Gemini")
+	require.ErrorIs(t, err, errs.Conflict, "it was answered")
+	h.pass(2*day - time.Second)
+	h.tend(t)
+	require.Equal(t, flow.Pending, h.request(t, r.ID).Run.State, "the clock goes on where it stood")
+	h.pass(time.Second)
+	h.tend(t)
+	require.Equal(t, flow.Denied, h.request(t, r.ID).Run.State)
+}
+
+func TestAStepMayBeDecidedWhileAQuestionIsOpen(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", policy(approve("ok", flow.Approval{Approvers: selectors(t, "group:eng")})))
+	r := h.submit(t, "ana")
+	_, err := h.AskBack(t.Context(), h.as("bo"), ref(r, "ok"), "Why?")
+	require.NoError(t, err)
+	_, err = h.AskBack(t.Context(), h.as("cy"), ref(r, "ok"), "Since when?")
+	require.ErrorIs(t, err, errs.Conflict, "one question at a time")
+	r, err = h.Decide(t.Context(), h.as("cy"), ref(r, "ok"), flow.Approve, "")
+	require.NoError(t, err)
+	require.Equal(t, flow.Done, r.Run.State)
+	require.Empty(t, h.asked(r))
+}
+
+func TestAnActionThatNothingIsConnectedForIsFinishedByHand(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", policy(flow.Step{ID: "ticket", Action: &flow.Action{Kind: flow.ActionJira}}, task("do")))
+	r := h.submit(t, "ana")
+	require.Equal(t, flow.StepFailed, r.Run.Steps[0].State)
+	require.Contains(t, r.Run.Steps[0].Why, "jira")
+	require.True(t, r.Unassigned(), "its team sees it among what lacks somebody")
+	_, err := h.FinishAction(t.Context(), h.as("ana"), ref(r, "ticket"), "")
+	require.ErrorIs(t, err, errs.Denied)
+	r, err = h.FinishAction(t.Context(), h.as("ivy"), ref(r, "ticket"), "IT-4711")
+	require.NoError(t, err)
+	require.Equal(t, flow.StepDone, r.Run.Steps[0].State)
+	require.Equal(t, flow.StepOpen, r.Run.Steps[1].State)
+}
+
+func TestAnActionIsTriedAgainWhenSomebodyWantsSo(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", policy(flow.Step{ID: "call", Action: &hook}, task("do")))
+	outside := &provisioner{answer: &core.Refused{Why: "the token is wrong"}}
+	h.Connect(flow.ActionWebhook, outside)
+	r := h.submit(t, "ana")
+	h.work(t)
+	require.Equal(t, flow.StepFailed, h.request(t, r.ID).Run.Steps[0].State)
+	for range 2 {
+		_, err := h.RetryAction(t.Context(), h.as("ivy"), ref(r, "call"))
+		require.NoError(t, err)
+	}
+	h.work(t)
+	require.Len(t, outside.orders, 2, "twice at once is once")
+	_, err := h.RetryAction(t.Context(), h.as("ivy"), ref(r, "call"))
+	require.NoError(t, err, "as often as it fails")
+	outside.answer = nil
+	h.work(t)
+	require.Equal(t, flow.StepDone, h.request(t, r.ID).Run.Steps[0].State)
+}
