@@ -26,6 +26,7 @@ type wish struct {
 	start      time.Time
 	extends    core.RequestID
 	extensions int
+	lower      []string // levels to which it may be lowered
 	actions    []flow.Action
 }
 
@@ -35,7 +36,7 @@ func (h *house) wait(t *testing.T, w wish) core.Request {
 	t.Helper()
 
 	now := h.now()
-	ask := &flow.Ask{Resource: "github", Level: "admin", Duration: w.duration}
+	ask := &flow.Ask{Resource: "github", Level: "admin", Lower: w.lower, Duration: w.duration}
 	run, _ := flow.Start(flow.Flow{Steps: []flow.Step{approve("ok", flow.Approval{})}}, h.ids[w.who], ask, nil, now)
 	run, _, err := flow.Advance(run, flow.Reached{Step: "ok", Assignees: []people.ID{h.ids["bo"]}}, now)
 	require.NoError(t, err)

@@ -198,6 +198,8 @@ func TestSelectorsFindWhoIsAsked(t *testing.T) {
 		{"Team", []string{"team:it"}, nil, 1, []string{"ivy", "jo", "kim"}},
 		{"Manager", []string{"manager"}, nil, 1, []string{"bo"}},
 		{"ManagerOfManager", []string{"manager-of-manager"}, nil, 1, []string{"gil"}},
+		{"ResourceOwnersOfNoResource", []string{"resource-owners"}, []string{"di@acme.example"}, 1, []string{"di"}},
+		{"ManagerOfApproverBeforeAnybodyIsAsked", []string{"manager-of-approver"}, nil, 1, []string{}},
 		{"SamePersonTwice", []string{"manager", "group-owners:eng", "bo@acme.example"}, nil, 1, []string{"bo"}},
 		{"OnlyTheRequester", []string{"ana@acme.example"}, nil, 1, []string{}},
 		{"Nobody", []string{"group:empty"}, nil, 1, []string{}},

@@ -185,6 +185,60 @@ func TestRulesAboutRequesters(t *testing.T) {
 	require.Error(t, err, "what is not known is no match")
 }
 
+func TestRulesAboutTheAccessThatIsAskedFor(t *testing.T) {
+	t.Parallel()
+
+	e := engine(t)
+	holds := func(rule string, ask *flow.Ask) bool {
+		f := facts(t)
+		f.Run.Ask = ask
+		require.NoError(t, e.Check(flow.When{CEL: rule}, f.Run.Flow.Steps))
+		got, err := e.Holds(flow.When{CEL: rule}, f)
+		require.NoError(t, err)
+		return got
+	}
+	month := &flow.Ask{Resource: "github", Level: "admin", Duration: 30 * 24 * time.Hour}
+	require.True(t, holds(`resource == "github" && level == "admin" && duration == duration("720h")`, month))
+	require.False(t, holds(`duration > duration("720h")`, month))
+	require.True(t, holds(`duration > duration("8760h")`, &flow.Ask{Resource: "github", Level: "admin"}), "what has no end is longer than anything")
+	require.True(t, holds(`resource == "" && level == "" && duration == duration("0s")`, nil))
+}
+
+func TestRulesThatReturnAddresses(t *testing.T) {
+	t.Parallel()
+
+	e, f := engine(t), facts(t)
+	for rule, want := range map[string][]string{
+		`"cy@acme.example"`: {"cy@acme.example"},
+		`level == "admin" ? ["cy@acme.example"] : [requester.manager]`: {"bo@acme.example"},
+		`[answers.buddy, steps.manager.by]`:                            {"cy@acme.example", "bo@acme.example"},
+		`requester.groups.map(g, g + "-leads@acme.example")`:           {"engineering-leads@acme.example"},
+		`[]`: {},
+	} {
+		require.NoError(t, e.CheckAddresses(rule, f.Run.Flow.Steps), rule)
+		got, err := e.Addresses(rule, f)
+		require.NoError(t, err, rule)
+		require.Equal(t, want, got, rule)
+	}
+	for _, rule := range []string{`true`, `1`, `[1]`, `{"a": 1}`, `answers.nothing`, `[`, ``, `person.email`} {
+		require.Error(t, e.CheckAddresses(rule, f.Run.Flow.Steps), rule)
+	}
+	_, err := e.Addresses(`[requester.attributes.boss]`, f)
+	require.Error(t, err)
+}
+
+func TestEvaluationIsBounded(t *testing.T) {
+	t.Parallel()
+
+	e, f := engine(t), facts(t)
+	list := `[1,2,3,4,5,6,7,8,9,10]`
+	rule := list + `.all(a, ` + list + `.all(b, ` + list + `.all(c, ` + list + `.all(d, ` + list + `.all(e, ` + list + `.all(f, a+b+c+d+e+f > 0))))))`
+	started := time.Now()
+	_, err := e.Holds(flow.When{CEL: rule}, f)
+	require.ErrorContains(t, err, "cost")
+	require.Less(t, time.Since(started), 10*time.Second)
+}
+
 func FuzzCheck(f *testing.F) {
 	for _, s := range []string{`answers.model == "x"`, `[1].map(x, x).all(y, y > 0)`, `"`, `((((`} {
 		f.Add(s)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -616,6 +617,75 @@ func Run(t *testing.T, newStore func(t *testing.T) (Store, Jobs)) {
 			}
 			require.Equal(t, tt.want, keys, name)
 		}
+	})
+
+	test("APersonHasOneDelegation", func(t *testing.T, s Store, _ Jobs) {
+		within(t, s, func(ctx context.Context, tx core.Tx) { savePeople(ctx, t, tx) })
+		_, err := s.Delegation(t.Context(), "p1")
+		require.ErrorIs(t, err, errs.NotFound)
+		open := people.Delegation{From: "p1", To: "p2", Starts: noon, Note: "é<&>"}
+		dated := people.Delegation{From: "p3", To: "p2", Starts: noon.Add(time.Hour), Ends: noon.Add(2 * time.Hour)}
+		toGone := people.Delegation{From: "p2", To: "p4", Starts: noon}
+		within(t, s, func(ctx context.Context, tx core.Tx) {
+			for _, d := range []people.Delegation{{From: "p1", To: "p3", Starts: noon.Add(-time.Hour)}, open, dated, toGone} {
+				require.NoError(t, tx.SaveDelegation(ctx, d))
+			}
+		})
+		got, err := s.Delegation(t.Context(), "p1")
+		require.NoError(t, err)
+		require.Equal(t, open, got, "a new one replaces it")
+		to, err := s.DelegationsTo(t.Context(), "p2")
+		require.NoError(t, err)
+		require.Equal(t, []people.Delegation{open, dated}, to)
+		for at, want := range map[time.Duration][]people.Delegation{
+			-time.Microsecond: {}, 0: {open}, time.Hour: {open, dated}, 2*time.Hour - time.Microsecond: {open, dated}, 2 * time.Hour: {open},
+		} {
+			held, err := s.Delegations(t.Context(), []people.ID{"p1", "p2", "p3"}, noon.Add(at))
+			require.NoError(t, err)
+			require.Equal(t, want, held, "at %s; nobody who is inactive stands in", at)
+		}
+		within(t, s, func(ctx context.Context, tx core.Tx) {
+			require.NoError(t, tx.DeleteDelegation(ctx, "p1"))
+			require.NoError(t, tx.DeleteDelegation(ctx, "p1"))
+		})
+		_, err = s.Delegation(t.Context(), "p1")
+		require.ErrorIs(t, err, errs.NotFound)
+	})
+
+	test("ARuleIsCountedByOneAtATime", func(t *testing.T, s Store, _ Jobs) {
+		count := func(rule string, at time.Duration) (counted bool) {
+			require.NoError(t, s.WithTx(t.Context(), func(ctx context.Context, tx core.Tx) (err error) {
+				counted, err = tx.CountAuto(ctx, core.AutoCount{
+					Rule: rule, At: noon.Add(at), Since: noon.Add(at - time.Hour), Most: 5,
+				})
+				return err
+			}))
+			return counted
+		}
+		var all sync.WaitGroup
+		var counted atomic.Int32
+		for range 12 {
+			all.Go(func() {
+				if count("a rule", 0) {
+					counted.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		require.EqualValues(t, 5, counted.Load())
+		require.True(t, count("another", 0))
+		require.False(t, count("a rule", time.Hour-time.Microsecond))
+		require.True(t, count("a rule", time.Hour), "what was counted an hour ago counts no more")
+	})
+
+	test("FollowersAreSavedWithTheRequest", func(t *testing.T, s Store, _ Jobs) {
+		r := request("key")
+		insert(t, s, &r)
+		r.Followers = []people.ID{"p2", "p3"}
+		within(t, s, func(ctx context.Context, tx core.Tx) { require.NoError(t, tx.SaveRequest(ctx, &r)) })
+		got, err := s.Request(t.Context(), r.ID)
+		require.NoError(t, err)
+		require.Equal(t, r.Followers, got.Followers)
 	})
 
 	test("AccountsAreLinkedAndUnlinked", func(t *testing.T, s Store, _ Jobs) {
