@@ -198,32 +198,40 @@ func (b *Bot) send(ctx context.Context, p Posting) (Posting, error) {
 	return p, nil
 }
 
-// destination returns where a posting goes. Somebody whose account is not known
-// yet is looked up by address, under the same rules as when they come by themselves.
+// destination returns where a posting goes.
 func (b *Bot) destination(ctx context.Context, adapter Adapter, p Posting, c core.Case) (Destination, error) {
 	if p.Person == "" {
 		return Destination{Channel: p.Channel}, nil
 	}
-	links, err := b.core.Accounts(ctx, p.Person, p.Platform)
+	person := c.People[p.Person]
+	person.ID = p.Person
+	account, err := b.account(ctx, adapter, person)
+	return Destination{Account: account}, err
+}
+
+// account returns somebody's account on a platform. One that is not known yet is
+// looked up by address, under the same rules as when they come by themselves.
+func (b *Bot) account(ctx context.Context, adapter Adapter, p people.Person) (people.Account, error) {
+	links, err := b.core.Accounts(ctx, p.ID, adapter.Platform())
 	if err != nil {
-		return Destination{}, err
+		return people.Account{}, err
 	}
 	if len(links) > 0 {
-		return Destination{Account: links[0].Account}, nil
+		return links[0].Account, nil
 	}
-	account, profile, err := adapter.Find(ctx, c.People[p.Person].Email)
+	account, profile, err := adapter.Find(ctx, p.Email)
 	if err != nil {
-		return Destination{}, err
+		return account, err
 	}
 	person, err := b.core.LinkAccount(ctx, account, profile)
 	if refusal, ok := errs.As(err); ok {
-		return Destination{}, &Gone{Reason: refusal.Message}
+		return account, &Gone{Reason: refusal.Message}
 	}
 	if err != nil {
-		return Destination{}, err
+		return account, err
 	}
-	if person != p.Person {
-		return Destination{}, &Gone{Reason: "the account with this person's e-mail address belongs to somebody else"}
+	if person != p.ID {
+		return account, &Gone{Reason: "the account with this person's e-mail address belongs to somebody else"}
 	}
-	return Destination{Account: account}, nil
+	return account, nil
 }

@@ -153,6 +153,19 @@ func (s *Service) usable(ctx context.Context, r Reader, p people.Person, name st
 	return rt, err
 }
 
+// Condition returns a condition and its resource's title, or errs.NotFound.
+func (s *Service) Condition(ctx context.Context, name string) (catalog.Condition, string, error) {
+	c, err := s.store.Condition(ctx, name)
+	if err != nil {
+		return c, "", err
+	}
+	resource, err := s.store.Resource(ctx, c.Resource)
+	if errors.Is(err, errs.NotFound) {
+		return c, c.Resource, nil
+	}
+	return c, resource.Title, err
+}
+
 // Offers is what a person may ask for of one resource.
 type Offers struct {
 	Resource   catalog.Resource

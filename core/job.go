@@ -63,9 +63,10 @@ type Provision struct {
 // Kind names the job.
 func (Provision) Kind() string { return "provision" }
 
-// TellInvalid tells the owners of a condition's resource that it is invalid.
+// TellInvalid tells an owner of a condition's resource that it is invalid.
 type TellInvalid struct {
-	Condition string `json:"condition"`
+	Condition string    `json:"condition"`
+	Person    people.ID `json:"person"`
 }
 
 // Kind names the job.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/usher-access/usher/core/audit"
 	"github.com/usher-access/usher/core/catalog"
+	"github.com/usher-access/usher/core/people"
 )
 
 // revalidate makes conditions that point at something gone invalid, and those
@@ -39,11 +40,37 @@ func revalidate(ctx context.Context, tx Tx, changes []PolicyChange) ([]audit.Eve
 			continue
 		}
 		events = append(events, audit.Event{Kind: "condition invalid", Note: fmt.Sprintf("%s: %s", c.Name, gone)})
-		if err := tx.Enqueue(ctx, TellInvalid{Condition: c.Name}, JobOpts{}); err != nil {
+		if err := tellOwners(ctx, tx, c, changes); err != nil {
 			return nil, err
 		}
 	}
 	return events, nil
+}
+
+// tellOwners enqueues what tells the owners of the condition's resource, as it is
+// or was until now, that the condition is invalid.
+func tellOwners(ctx context.Context, tx Tx, c catalog.Condition, changes []PolicyChange) error {
+	resource, err := tx.Resource(ctx, c.Resource)
+	if ignoreNotFound(err) != nil {
+		return err
+	}
+	if err != nil {
+		for _, change := range changes {
+			if before, ok := change.Before.(catalog.Resource); ok && before.Name == c.Resource {
+				resource = before
+			}
+		}
+	}
+	owners, err := people.Resolve(ctx, tx, resource.Owners, people.Concerned{})
+	if err != nil {
+		return err
+	}
+	for _, p := range owners {
+		if err := tx.Enqueue(ctx, TellInvalid{Condition: c.Name, Person: p.ID}, JobOpts{}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // pointedAt reports whether conditions point at things of the kind, or are them.

@@ -172,6 +172,7 @@ func (s *server) setUp(ctx context.Context) error {
 	queue.Handle(s.queue, s.bot.Deliver)
 	queue.Handle(s.queue, s.bot.SendSignIn)
 	queue.Handle(s.queue, s.bot.Notify)
+	queue.Handle(s.queue, s.bot.TellInvalid)
 	queue.Handle(s.queue, s.core.TendRequest)
 	queue.Handle(s.queue, s.core.ApplyDelegation)
 	queue.Handle(s.queue, s.core.TendGrant)
