@@ -28,10 +28,11 @@ type Explanation struct {
 	Judged    []Judged // the resource's conditions, in the order in which they are asked
 	Condition string   // the one that counts; empty: the person can't ask for the level
 	Duration  string   // how long access would last, in a sentence
-	Clashes   []Clash  // with what the person has
-	Blocked   bool     // a conflict forbids it
+	Refused   string   // why it would be refused all the same, in a sentence; empty: it would not
+	Conflicts []string // sentences about what the person has
 	Sequence  catalog.Sequence
 	Steps     []Foreseen
+	Giving    []Foreseen // what people would do by hand once it is approved
 	Messages  []string // who would be sent how many, in sentences
 	Total     int      // messages, when every step is come to
 }
@@ -90,24 +91,15 @@ func (s *Service) foresee(ctx context.Context, tx Tx, q Question, now time.Time)
 		return e, err
 	}
 	e.Duration = lasts(first.Duration, q.Duration)
-	if e.Sequence, err = tx.Sequence(ctx, first.Sequence); err != nil {
-		return e, err
+	terms, err := s.terms(ctx, tx, e.Person, q.Level, false, now)
+	if refusal, refused := errs.As(err); refused {
+		e.Refused = refusal.Message
+		return e, nil
 	}
-	has, err := holdings(ctx, tx, e.Person.ID)
 	if err != nil {
 		return e, err
 	}
-	if e.Clashes, err = clashes(ctx, tx, has.levels, q.Level); err != nil {
-		return e, err
-	}
-	for _, c := range e.Clashes {
-		e.Blocked = e.Blocked || c.Then == catalog.ConflictBlock
-		if c.Then == catalog.ConflictSequence {
-			if e.Sequence, err = tx.Sequence(ctx, c.Sequence); err != nil {
-				return e, err
-			}
-		}
-	}
+	e.Conflicts, e.Sequence = terms.Conflicts, terms.Sequence
 	return e, s.foreseeSteps(ctx, tx, &e, first, q, now)
 }
 
@@ -176,10 +168,17 @@ func (s *Service) foreseeSteps(ctx context.Context, tx Tx, e *Explanation, c cat
 	}
 	run, _ := flow.Start(e.Sequence.Flow, e.Person.ID, ask, nil, now)
 	r := Request{
-		Requester: e.Person.ID, Creator: e.Person.ID, Run: run,
+		Team: owningTeam(e.Resource), Requester: e.Person.ID, Creator: e.Person.ID, Run: run,
 		Access: &Access{Resource: e.Resource.Name, Condition: c.Name, Title: e.Resource.Title, Levels: []catalog.Level{e.Level}},
 	}
+	var err error
+	if r.Assignee, err = caretaker(ctx, tx, e.Resource, r); err != nil {
+		return err
+	}
 	e.tell(1, e.Person.Name+", about their request")
+	if err := e.tellTeam(ctx, tx, r.Team); err != nil {
+		return err
+	}
 	for _, step := range e.Sequence.Flow.Steps[len(e.Sequence.Flow.Form()):] {
 		f := Foreseen{Step: step}
 		if step.Asks() {
@@ -187,24 +186,60 @@ func (s *Service) foreseeSteps(ctx context.Context, tx Tx, e *Explanation, c cat
 			if err := s.look(tx, r, now).ask(ctx, step, &reached); err != nil {
 				return err
 			}
-			f.Why = reached.Why
-			for _, id := range reached.Assignees {
-				p, err := tx.Person(ctx, id)
-				if err != nil {
-					return err
-				}
-				f.People = append(f.People, p)
+			if f, err = foreseen(ctx, tx, step, reached.Assignees); err != nil {
+				return err
 			}
+			f.Why = reached.Why
 		}
-		if n := len(f.People); n > 0 {
-			e.tell(n, "those whom "+step.Name()+" asks")
-		}
+		e.tell(len(f.People), "those whom "+step.Name()+" asks")
 		e.Steps = append(e.Steps, f)
 	}
+	return e.foreseeGiving(ctx, tx, r)
+}
+
+// foreseeGiving finds who would do what giving the level means by hand.
+func (e *Explanation) foreseeGiving(ctx context.Context, tx Tx, r Request) error {
+	for _, action := range e.Level.Grant {
+		if action.Manual() == nil {
+			continue
+		}
+		ids, err := hands(ctx, tx, r, action)
+		if err != nil {
+			return err
+		}
+		f, err := foreseen(ctx, tx, flow.Step{Title: action.Title, Action: &action}, ids)
+		if err != nil {
+			return err
+		}
+		e.tell(len(f.People), "those who do "+action.Title)
+		e.Giving = append(e.Giving, f)
+	}
+	return nil
+}
+
+func foreseen(ctx context.Context, r Reader, step flow.Step, ids []people.ID) (Foreseen, error) {
+	f := Foreseen{Step: step}
+	persons, err := r.Persons(ctx, ids)
+	for _, id := range ids {
+		f.People = append(f.People, persons[id])
+	}
+	return f, err
+}
+
+// tellTeam counts the messages in the channels of the team that works the request.
+func (e *Explanation) tellTeam(ctx context.Context, r Reader, name string) error {
+	team, err := r.Team(ctx, name)
+	if err != nil {
+		return ignoreNotFound(err)
+	}
+	e.tell(len(team.Channels), "the channels of "+team.Title)
 	return nil
 }
 
 // tell counts messages.
 func (e *Explanation) tell(n int, whom string) {
+	if n == 0 {
+		return
+	}
 	e.Messages, e.Total = append(e.Messages, fmt.Sprintf("%d to %s", n, whom)), e.Total+n
 }

@@ -61,7 +61,7 @@ func (s *Service) terms(
 			if err != nil {
 				return Terms{}, fmt.Errorf("conflict %s: %w", c.Name, err)
 			}
-			t.Flow = instead.Flow
+			t.Sequence, t.Flow = instead, instead.Flow
 			t.Revision = offer.Condition.Name + " " + instead.Revision
 		}
 	}

@@ -69,23 +69,14 @@ func showExplanation(w io.Writer, e core.Explanation) {
 		return
 	}
 	fmt.Fprintf(w, "\n%s\n", e.Duration)
-	for _, c := range e.Clashes {
-		held := make([]string, len(c.Held))
-		for i, l := range c.Held {
-			held[i] = l.String()
-		}
-		fmt.Fprintf(w, "Conflict %s with %s: %s.\n", c.Name, strings.Join(held, ", "), consequences[c.Then])
+	for _, sentence := range e.Conflicts {
+		fmt.Fprintln(w, sentence)
 	}
-	if e.Blocked {
+	if e.Refused != "" {
+		fmt.Fprintf(w, "It would be refused: %s\n", e.Refused)
 		return
 	}
 	showSteps(w, e)
-}
-
-var consequences = map[catalog.ConflictRule]string{
-	catalog.ConflictBlock:    "the request would be refused",
-	catalog.ConflictWarn:     "everybody would be warned",
-	catalog.ConflictSequence: "another sequence is asked",
 }
 
 func showSteps(w io.Writer, e core.Explanation) {
@@ -98,6 +89,9 @@ func showSteps(w io.Writer, e core.Explanation) {
 		if f.When != nil {
 			fmt.Fprintf(w, "     only if %s\n", f.When)
 		}
+	}
+	for _, f := range e.Giving {
+		fmt.Fprintf(w, "  then %s (task)%s\n", f.Name(), whoIsAsked(f))
 	}
 	fmt.Fprintf(w, "\nMessages, if every step is come to: %d\n", e.Total)
 	for _, m := range e.Messages {
