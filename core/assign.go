@@ -99,7 +99,7 @@ func mayTend(ctx context.Context, reader Reader, id people.ID, r Request) error 
 		if err != nil || slices.Contains(teams, r.Team) {
 			return err
 		}
-		team, err := reader.Team(ctx, r.Team)
+		team, err := teamOf(ctx, reader, r)
 		if err != nil {
 			return err
 		}

@@ -33,8 +33,8 @@ type Explanation struct {
 	Sequence  catalog.Sequence
 	Steps     []Foreseen
 	Giving    []Foreseen // what people would do by hand once it is approved
-	Messages  []string // who would be sent how many, in sentences
-	Total     int      // messages, when every step is come to
+	Messages  []string   // who would be sent how many, in sentences
+	Total     int        // messages, when every step is come to
 }
 
 // Judged is a condition and what it says to the person.

@@ -130,11 +130,7 @@ func (s *Service) cases(ctx context.Context, requests []Request) ([]Case, error)
 		if _, ok := teams[r.Team]; ok || r.Team == "" {
 			continue
 		}
-		team, err := s.store.Team(ctx, r.Team)
-		if errors.Is(err, errs.NotFound) {
-			// There never was one, or it is gone.
-			team, err = people.Team{Name: r.Team, Title: r.Team}, nil
-		}
+		team, err := teamOf(ctx, s.store, r)
 		if err != nil {
 			return nil, err
 		}
@@ -157,6 +153,16 @@ func (s *Service) cases(ctx context.Context, requests []Request) ([]Case, error)
 		}
 	}
 	return cases, nil
+}
+
+// teamOf returns the team that works a request. One that never was or is gone
+// has only its name.
+func teamOf(ctx context.Context, reader Reader, r Request) (people.Team, error) {
+	team, err := reader.Team(ctx, r.Team)
+	if errors.Is(err, errs.NotFound) {
+		return people.Team{Name: r.Team, Title: r.Team}, nil
+	}
+	return team, err
 }
 
 // grantsOf returns the grants that belong to the requests.
