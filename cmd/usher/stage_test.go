@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"flag"
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -141,19 +143,44 @@ func TestDemoRefusesToListenForOthers(t *testing.T) {
 func TestDemoIsReadyInUnderTwoSeconds(t *testing.T) {
 	t.Parallel()
 
-	const tries = 3
+	bin, err := program()
+	require.NoError(t, err)
+	const tries = 10
 	fastest := time.Hour
-	for range tries {
-		begun := time.Now()
-		at := demoFor(t, "")
-		resp, err := http.Get(at)
-		require.NoError(t, err)
-		require.NoError(t, resp.Body.Close())
-		require.Equal(t, http.StatusOK, resp.StatusCode)
-		fastest = min(fastest, time.Since(begun))
+	for i := 0; i < tries && fastest >= 2*time.Second; i++ {
+		fastest = min(fastest, timeToDemo(t, bin))
 	}
-	t.Logf("the fastest of %d starts took %s", tries, fastest.Round(time.Millisecond))
+	t.Logf("the demo was ready after %s", fastest.Round(time.Millisecond))
 	require.Less(t, fastest, 2*time.Second, "a busy machine may slow down some starts, and not all")
+}
+
+// timeToDemo starts the demo as a process, and returns after how long its page
+// could be read.
+func timeToDemo(t *testing.T, bin string) time.Duration {
+	t.Helper()
+
+	dir := t.TempDir()
+	cmd := exec.Command(bin, "demo")
+	cmd.Env = append(os.Environ(), "USHER_LISTEN=127.0.0.1:0", "USHER_POLICY=", "TMPDIR="+dir)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	begun := time.Now()
+	require.NoError(t, cmd.Start())
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	_, at, found := strings.Cut(strings.TrimSpace(line), "is ready: ")
+	require.True(t, found, line)
+	resp, err := http.Get(at)
+	took := time.Since(begun)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	require.NoError(t, cmd.Wait())
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left, "the demo leaves nothing behind")
+	return took
 }
 
 func TestDemoKeepsItsDatabaseWhereItIsToldTo(t *testing.T) {
