@@ -116,10 +116,15 @@ func (b *Bot) delegate(ctx context.Context, in Interaction, actor core.Actor, e 
 	if !d.Ends.IsZero() {
 		d.Ends = d.Ends.AddDate(0, 0, 1)
 	}
-	if _, err := b.core.Delegate(ctx, actor, d); err != nil {
+	saved, err := b.core.Delegate(ctx, actor, d)
+	if err != nil {
 		return nil, at(inputPerson, err)
 	}
-	return b.delegation(ctx, actor)
+	delegate, err := b.core.Person(ctx, saved.To)
+	return Tell{Message: view.Message{
+		Summary: delegate.Name + " stands in for you",
+		Blocks:  []view.Block{view.Text{Spans: words("Your delegate:")}, view.Text{Spans: delegationSpans(delegate.Name, saved)}},
+	}}, err
 }
 
 // takeBack ends the person's delegation.

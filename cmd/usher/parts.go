@@ -28,7 +28,11 @@ type parts struct {
 // clock is the time that all of usher goes by. Only the demo makes it go ahead.
 type clock struct{ ahead atomic.Int64 }
 
-func (c *clock) now() time.Time { return time.Now().UTC().Add(time.Duration(c.ahead.Load())) }
+func (c *clock) now() time.Time { return worldNow().Add(time.Duration(c.ahead.Load())) }
+
+// worldNow is the time by which others sign what they send, and expect what is
+// sent to them to be signed.
+func worldNow() time.Time { return time.Now().UTC() }
 
 // assemble opens the database and sets up the core. migrate brings the database
 // to the newest version first; without it an older one is refused.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -20,6 +21,8 @@ type stage interface {
 	form(t *testing.T, who string) (form, bool)
 	// submit fills in the form and sends it. It returns what is wrong, by label.
 	submit(t *testing.T, who string, values map[string]any) map[string]string
+	// choose chooses a value that draws the form anew, with what was entered so far.
+	choose(t *testing.T, who, label string, values map[string]any)
 	// press presses a button, on anybody's copy, and says yes if asked again.
 	press(t *testing.T, who string, c card, label string)
 	// replay makes the platform deliver the last click or form once more.
@@ -49,6 +52,7 @@ type form struct {
 type scene struct {
 	stage
 	config Config
+	usher  *server
 	url    string
 }
 
@@ -57,7 +61,7 @@ func newScene(t *testing.T, on where) *scene {
 
 	if !on.teams {
 		w := newWorld(t, on)
-		return &scene{stage: slackStage{w.Fake}, config: w.config, url: w.url}
+		return &scene{stage: slackStage{w.Fake}, config: w.config, usher: w.usher, url: w.url}
 	}
 	f := newTeams(t, teamsfake.Options{})
 	w := &world{config: configFor(t, nil, on)}
@@ -65,7 +69,7 @@ func newScene(t *testing.T, on where) *scene {
 	w.start(t)
 	f.SetApp(w.url)
 	f.Join(t, ivy, teamsTriage)
-	return &scene{stage: &teamsStage{f}, config: w.config, url: w.url}
+	return &scene{stage: &teamsStage{f}, config: w.config, usher: w.usher, url: w.url}
 }
 
 // newMixed returns one usher on both platforms. Bo has no account in Teams, and
@@ -83,7 +87,7 @@ func newMixed(t *testing.T, on where, notify string) (inSlack, inTeams *scene) {
 	sf.SetApp(w.url)
 	tf.SetApp(w.url)
 	tf.Join(t, ivy, teamsTriage)
-	return &scene{slackStage{sf}, w.config, w.url}, &scene{&teamsStage{tf}, w.config, w.url}
+	return &scene{slackStage{sf}, w.config, w.usher, w.url}, &scene{&teamsStage{tf}, w.config, w.usher, w.url}
 }
 
 // wherever runs a story on each platform, and on each way to run usher.
@@ -105,14 +109,28 @@ func wherever(t *testing.T, story func(t *testing.T, s *scene)) {
 	}
 }
 
+// forward makes usher's clock go ahead, and what is due by then happen.
+func (s *scene) forward(t *testing.T, d time.Duration) {
+	t.Helper()
+
+	require.NoError(t, s.usher.forward(t.Context(), d))
+}
+
 // inBoth runs a story on each platform.
 func inBoth(t *testing.T, story func(t *testing.T, s *scene)) {
+	t.Helper()
+	under(t, "", story)
+}
+
+// under runs a story on each platform, with a policy of its own.
+func under(t *testing.T, policy string, story func(t *testing.T, s *scene)) {
 	t.Helper()
 	t.Parallel()
 
 	for name, on := range map[string]where{"Slack": {}, "Teams": {teams: true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			on.policy = policy
 			story(t, newScene(t, on))
 		})
 	}
@@ -213,6 +231,10 @@ func (s slackStage) submit(t *testing.T, who string, values map[string]any) map[
 	return s.Submit(t, who, values).Errors
 }
 
+func (s slackStage) choose(t *testing.T, who, label string, values map[string]any) {
+	s.Choose(t, who, label, values)
+}
+
 func (s slackStage) press(t *testing.T, who string, c card, label string) {
 	s.Send(t, s.PressPayload(t, who, c.of.(slackfake.Message), label))
 }
@@ -291,6 +313,10 @@ func (s *teamsStage) submit(t *testing.T, who string, values map[string]any) map
 	found := maps.Clone(s.Submit(t, who, values).Problems)
 	delete(found, "")
 	return found
+}
+
+func (s *teamsStage) choose(t *testing.T, who, _ string, values map[string]any) {
+	s.SubmitWith(t, who, "Show what fits", values)
 }
 
 func (s *teamsStage) press(t *testing.T, who string, c card, label string) {

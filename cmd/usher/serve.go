@@ -188,7 +188,7 @@ func (s *server) connect() error {
 	if len(secrets) == 0 {
 		return nil
 	}
-	sender, err := webhook.New(secrets, s.clock.now)
+	sender, err := webhook.New(secrets, worldNow)
 	if err == nil {
 		s.core.Connect(flow.ActionWebhook, sender)
 	}
@@ -230,7 +230,7 @@ func (s *server) setUpChat() error {
 	s.slack, err = slack.New(slack.Config{
 		BotToken: s.config.SlackBotToken, AppToken: s.config.SlackAppToken,
 		SigningSecrets: s.config.signingSecrets(), APIURL: s.config.slackAPIURL(),
-		Log: s.log, Now: s.clock.now, Pace: s.state, Cache: s.state,
+		Log: s.log, Now: worldNow, Pace: s.state, Cache: s.state,
 		Metrics: s.metrics.call, ProfileChanged: s.core.Distrust,
 	})
 	if err == nil {

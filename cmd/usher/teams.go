@@ -119,7 +119,7 @@ func (s *server) setUpTeams() error {
 		return nil
 	}
 	c := s.config.Teams.adapter()
-	c.Log, c.Now, c.Pace, c.Cache, c.Places = s.log, s.clock.now, s.state, s.state, s.store
+	c.Log, c.Now, c.Pace, c.Cache, c.Places = s.log, worldNow, s.state, s.state, s.store
 	c.Accounts, c.Metrics = s.core.Accounts, s.metrics.call
 	var err error
 	if s.teams, err = teams.New(c); err != nil {

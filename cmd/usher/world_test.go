@@ -97,6 +97,7 @@ type where struct {
 type world struct {
 	*slackfake.Fake
 	config Config
+	usher  *server
 	stop   func()
 	url    string
 }
@@ -164,7 +165,7 @@ func (w *world) start(t *testing.T) {
 	t.Helper()
 
 	var ended chan error
-	w.url, ended, w.stop = serveFor(t, w.config)
+	w.usher, w.url, ended, w.stop = serverFor(t, w.config)
 	t.Cleanup(func() {
 		w.stop()
 		require.NoError(t, <-ended)
@@ -175,24 +176,33 @@ func (w *world) start(t *testing.T) {
 func serveFor(t *testing.T, c Config) (url string, ended chan error, stop func()) {
 	t.Helper()
 
+	_, url, ended, stop = serverFor(t, c)
+	return url, ended, stop
+}
+
+// serverFor runs usher and returns it once it is ready.
+func serverFor(t *testing.T, c Config) (s *server, url string, ended chan error, stop func()) {
+	t.Helper()
+
 	ctx, cancel := context.WithCancel(context.Background())
 	addr, ended := make(chan string, 1), make(chan error, 2)
 	var log io.Writer = t.Output()
+	s, err := newServer(ctx, &c, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelError})), true)
+	require.NoError(t, err)
 	go func() {
-		err := serve(ctx, &c, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelError})), true,
-			func(a string) { addr <- a })
+		err := s.run(ctx, func(a string) { addr <- a })
 		ended <- err
 		ended <- err
 	}()
 	select {
 	case a := <-addr:
-		return "http://" + a, ended, cancel
+		return s, "http://" + a, ended, cancel
 	case err := <-ended:
 		require.NoError(t, err)
 	case <-time.After(time.Minute):
 		t.Fatal("usher did not start")
 	}
-	return "", ended, cancel
+	return nil, "", ended, cancel
 }
 
 // everywhere runs a story on each way to run usher.
