@@ -91,6 +91,7 @@ request_types:
 type where struct {
 	postgres, redis, socket, teams bool
 	policy                         string
+	webhooks                       bool
 }
 
 // world is a running usher and the Slack in front of it.
@@ -147,6 +148,9 @@ func configFor(t *testing.T, f *slackfake.Fake, on where) Config {
 	}
 	if on.redis {
 		c.RedisURL = redistest.URL(t)
+	}
+	if on.webhooks {
+		c.WebhookSecret = []string{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
 	}
 	if f == nil {
 		return c
