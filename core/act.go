@@ -92,8 +92,9 @@ func (s *Service) RetryAction(ctx context.Context, actor Actor, ref StepRef) (Re
 	return s.act(ctx, actor, ref, flow.Act{Verb: flow.Retry})
 }
 
-// FinishAction marks an action that failed as done by hand, with an optional
-// note. Those who look after the request may; anybody else gets errs.Denied.
+// FinishAction marks an action as done by hand, with an optional note; also one
+// that is still tried. Those who look after the request may; anybody else gets
+// errs.Denied.
 func (s *Service) FinishAction(ctx context.Context, actor Actor, ref StepRef, note string) (Request, error) {
 	return s.act(ctx, actor, ref, flow.Act{Verb: flow.Complete, Note: note})
 }

@@ -34,7 +34,9 @@ func (s *Service) Delegate(ctx context.Context, actor Actor, d people.Delegation
 		d.Starts = now
 	}
 	d.Starts, d.Ends = d.Starts.UTC().Truncate(time.Microsecond), d.Ends.UTC().Truncate(time.Microsecond)
+	out := d
 	err := s.store.WithTx(ctx, func(ctx context.Context, tx Tx) error {
+		out = d
 		from, err := activePerson(ctx, tx, actor.Person)
 		if err != nil {
 			return err
@@ -46,9 +48,8 @@ func (s *Service) Delegate(ctx context.Context, actor Actor, d people.Delegation
 		if err := ignoreNotFound(err); err != nil {
 			return err
 		}
-		if before.To == d.To && before.Note == d.Note && before.Ends.Equal(d.Ends) &&
-			(before.Starts.Equal(d.Starts) || before.Active(now) && d.Active(now)) {
-			d = before
+		if alike(before, d, now) {
+			out = before
 			return nil
 		}
 		if err := tx.SaveDelegation(ctx, d); err != nil {
@@ -66,7 +67,13 @@ func (s *Service) Delegate(ctx context.Context, actor Actor, d people.Delegation
 	if err != nil {
 		return people.Delegation{}, fmt.Errorf("delegate: %w", err)
 	}
-	return d, nil
+	return out, nil
+}
+
+// alike reports whether two delegations differ at most in when they began.
+func alike(a, b people.Delegation, now time.Time) bool {
+	return a.To == b.To && a.Note == b.Note && a.Ends.Equal(b.Ends) &&
+		(a.Starts.Equal(b.Starts) || a.Active(now) && b.Active(now))
 }
 
 // EndDelegation takes the actor's delegation back. It may be repeated.

@@ -82,6 +82,8 @@ func sentenceFor(refusal *flow.Refusal, request Request, persons map[people.ID]p
 		return errs.Invalid, "No manager was found who could be asked as well. Let somebody who looks after the request assign it instead."
 	case flow.InquiryOpen:
 		return errs.Conflict, fmt.Sprintf("%s asked the requester something at %s. Wait for the answer, or decide.", by, at)
+	case flow.TooManyInquiries:
+		return errs.Conflict, fmt.Sprintf("The requester was asked %d times about this step, which is as often as can be. Talk to them, or decide.", flow.MaxInquiries)
 	case flow.NothingAsked:
 		return errs.Conflict, "Nothing is asked of the requester any more, so nothing was changed."
 	case flow.TextMissing:

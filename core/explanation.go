@@ -194,20 +194,20 @@ func (s *Service) foreseeSteps(ctx context.Context, tx Tx, e *Explanation, c cat
 		e.tell(len(f.People), "those whom "+step.Name()+" asks")
 		e.Steps = append(e.Steps, f)
 	}
-	return e.foreseeGiving(ctx, tx, r)
+	return e.foreseeGiving(ctx, s.look(tx, r, now))
 }
 
 // foreseeGiving finds who would do what giving the level means by hand.
-func (e *Explanation) foreseeGiving(ctx context.Context, tx Tx, r Request) error {
+func (e *Explanation) foreseeGiving(ctx context.Context, l *lookup) error {
 	for _, action := range e.Level.Grant {
 		if action.Manual() == nil {
 			continue
 		}
-		ids, err := hands(ctx, tx, r, action)
+		ids, err := l.hands(ctx, action)
 		if err != nil {
 			return err
 		}
-		f, err := foreseen(ctx, tx, flow.Step{Title: action.Title, Action: &action}, ids)
+		f, err := foreseen(ctx, l.tx, flow.Step{Title: action.Title, Action: &action}, ids)
 		if err != nil {
 			return err
 		}

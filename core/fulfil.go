@@ -64,7 +64,7 @@ func (s *Service) beginCall(ctx context.Context, job Provision) (Order, error) {
 			return nil, err
 		}
 		if s.provisioners[w.Action.Kind] == nil {
-			to, err := hands(ctx, tx, r, w.Action)
+			to, err := s.look(tx, r, now).hands(ctx, w.Action)
 			return access.HandedOver{Key: w.Key, Why: whyByHand(w.Action), To: to}, err
 		}
 		order, err = grantOrder(ctx, tx, r, *g, w, now)
@@ -79,6 +79,7 @@ func (s *Service) finishCall(ctx context.Context, id access.ID, order Order) err
 	if err != nil {
 		return err
 	}
+	now := s.now()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
 	defer cancel()
 	_, err = s.changeGrant(ctx, Actor{}, id, func(ctx context.Context, tx Tx, _ *access.Grant) (access.Event, error) {
@@ -89,7 +90,7 @@ func (s *Service) finishCall(ctx context.Context, id access.ID, order Order) err
 		if err != nil {
 			return nil, err
 		}
-		to, err := hands(ctx, tx, r, order.Action)
+		to, err := s.look(tx, r, now).hands(ctx, order.Action)
 		return access.CallFailed{Key: order.Key, Problem: failure.Why, Final: failure.final, To: to}, err
 	})
 	return err
@@ -176,18 +177,19 @@ func written(ctx context.Context, r Reader, request Request) (map[string]string,
 // hands returns who is to do an action that nothing else can do: the assignees
 // of a task, else the request assignee, else the resource's owners. It is never
 // the one who gets the access, unless policy names them.
-func hands(ctx context.Context, r Reader, request Request, a flow.Action) ([]people.ID, error) {
+func (l *lookup) hands(ctx context.Context, a flow.Action) ([]people.ID, error) {
+	request := l.request
 	if a.Task != nil {
 		selectors := slices.Concat(a.Task.Assignees, a.Task.Fallback)
-		found, err := people.Resolve(ctx, r, selectors, people.Concerned{Requester: request.Requester, Assignee: request.Assignee})
+		found, err := l.find(ctx, flow.Step{Task: a.Task}, selectors)
 		if err != nil || len(found) > 0 {
-			return idsOf(found), err
+			return found, err
 		}
 	}
 	if request.Assignee != "" && request.Assignee != request.Requester {
 		return []people.ID{request.Assignee}, nil
 	}
-	owners, err := ownersOf(ctx, r, request.Run.Ask.Resource)
+	owners, err := ownersOf(ctx, l.tx, request.Run.Ask.Resource)
 	return slices.DeleteFunc(owners, func(id people.ID) bool { return id == request.Requester }), err
 }
 

@@ -131,10 +131,11 @@ func (l *lookup) ask(ctx context.Context, step flow.Step, reached *flow.Reached)
 // self reports whether the step is an approval that names the requester alone,
 // where the settings allow them to decide it.
 func (l *lookup) self(ctx context.Context, step flow.Step) (bool, error) {
-	if step.Approval == nil || len(step.Approval.Approvers) != 1 || step.Approval.Approvers[0].Kind != people.ByEmail {
+	a := step.Approval
+	if a == nil || len(a.Approvers) != 1 || a.Approvers[0].Kind != people.ByEmail || a.Needs.Of(1) > 1 {
 		return false, nil
 	}
-	named, err := l.tx.PersonByEmail(ctx, step.Approval.Approvers[0].Arg)
+	named, err := l.tx.PersonByEmail(ctx, a.Approvers[0].Arg)
 	if err != nil || named.ID != l.request.Requester || !named.Active {
 		return false, ignoreNotFound(err)
 	}

@@ -316,3 +316,35 @@ func TestAnActionIsTriedAgainWhenSomebodyWantsSo(t *testing.T) {
 	h.work(t)
 	require.Equal(t, flow.StepDone, h.request(t, r.ID).Run.Steps[0].State)
 }
+
+func TestALaterQuestionMayBePutToSomebodyElse(t *testing.T) {
+	t.Parallel()
+
+	q := question("code", flow.TypeText)
+	q.Question.Assignees = selectors(t, "manager")
+	h := newHouse(t, "", policy(q, task("do")))
+	r := h.submit(t, "ana")
+	require.Equal(t, []string{"bo"}, h.asked(r))
+	_, err := h.Answer(t.Context(), h.as("ana"), ref(r, "code"), flow.Answer{"4711"})
+	require.ErrorIs(t, err, errs.Denied)
+	r, err = h.Answer(t.Context(), h.as("bo"), ref(r, "code"), flow.Answer{"4711"})
+	require.NoError(t, err)
+	require.Equal(t, flow.Answer{"4711"}, r.Run.Answers["code"])
+}
+
+func TestSomebodyWhoIsAskedGivesAwayTheirOwnPartAndNoOther(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", policy(approve("ok", flow.Approval{Approvers: selectors(t, "manager", "cy@acme.example"), Needs: flow.Quorum{N: 2}})))
+	r := h.submit(t, "ana")
+	_, err := h.Assign(t.Context(), h.as("di"), ref(r, "ok"), core.Assignment{To: h.ids["gil"]})
+	require.ErrorIs(t, err, errs.Denied)
+	r, err = h.Assign(t.Context(), h.as("bo"), ref(r, "ok"), core.Assignment{To: h.ids["gil"], From: h.ids["cy"]})
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{"cy", "gil"}, h.asked(r), "bo's part, whatever was said")
+	found, err := h.Assignable(t.Context(), h.ids["gil"], ref(r, "ok"), "", 10)
+	require.NoError(t, err)
+	require.NotEmpty(t, found)
+	_, err = h.Assignable(t.Context(), h.ids["bo"], ref(r, "ok"), "", 10)
+	require.ErrorIs(t, err, errs.Denied, "bo is not asked any more")
+}

@@ -357,8 +357,7 @@ func (r *Run) act(e Acted, now time.Time) ([]Change, error) {
 		r.setAnswer(step.ID, e.Answer)
 		c.close(StepAnswered, e.Act)
 		change.Kind = ChangeAnswered
-	case step.Duty() != nil && e.Act.Verb == Complete,
-		step.Action != nil && e.Act.Verb == Complete && c.State == StepFailed,
+	case (step.Duty() != nil || step.Action != nil) && e.Act.Verb == Complete,
 		step.Timer != nil && e.Act.Verb == End:
 		c.close(StepDone, e.Act)
 		change.Kind = ChangeDone

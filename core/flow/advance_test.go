@@ -103,6 +103,8 @@ func TestRefusals(t *testing.T) {
 	approved := must(t, open, act("a", "bo", flow.Approve, ""))
 	quorum := started(t, []people.ID{"bo", "cy"}, approval("a", flow.Quorum{N: 2}))
 	cancelled := must(t, open, flow.Withdrawn{By: requester})
+	escalated := flow.Escalated{Step: "a", By: "ed", Note: "now", To: []people.ID{"di"}}
+	timer := started(t, nil, flow.Step{ID: "t", Timer: &flow.Timer{Wait: time.Hour}})
 
 	for _, tt := range []struct {
 		name  string
@@ -126,6 +128,17 @@ func TestRefusals(t *testing.T) {
 		{"AssignedToRequester", open, flow.Assigned{Step: "a", By: "ed", To: requester}, flow.OwnRequest},
 		{"AssignedMeanwhile", must(t, open, flow.Assigned{Step: "a", By: "ed", To: "di"}), flow.Assigned{Step: "a", By: "flo", To: "flo"}, flow.AssignedMeanwhile},
 		{"QuorumLost", quorum, flow.Assigned{Step: "a", By: "ed", To: "di"}, flow.TooFew},
+		{"EscalatedWithoutReason", open, flow.Escalated{Step: "a", By: "ed", To: []people.ID{"di"}}, flow.ReasonMissing},
+		{"EscalatedToThoseWhoAreAsked", open, flow.Escalated{Step: "a", By: "ed", Note: "now", To: []people.ID{"bo", requester}}, flow.NobodyHigher},
+		{"EscalatedTwice", must(t, open, escalated), flow.Escalated{Step: "a", By: "flo", Note: "now", To: []people.ID{"flo"}}, flow.EscalatedBefore},
+		{"InquiredByTheRequester", started(t, []people.ID{requester}, task("a")), flow.Inquired{Step: "a", By: requester, Question: "Why?"}, flow.OwnRequest},
+		{"InquiredTwice", must(t, open, flow.Inquired{Step: "a", By: "bo", Question: "Why?"}), flow.Inquired{Step: "a", By: "cy", Question: "Why?"}, flow.InquiryOpen},
+		{"InformedWithoutBeingAsked", open, flow.Informed{Step: "a", By: requester, Answer: "So"}, flow.NothingAsked},
+		{"NarrowedWhereThereIsNoAccess", open, flow.Acted{Step: "a", Act: flow.Act{By: "bo", Verb: flow.Approve}, Ask: &flow.Ask{}}, flow.Widened},
+		{"AssignedToWhoHasActed", must(t, quorum, act("a", "bo", flow.Approve, "")), flow.Assigned{Step: "a", By: "ed", From: "cy", To: "bo"}, flow.AlreadyActed},
+		{"AssignedATimer", timer, flow.Assigned{Step: "t", By: "ed", To: "bo"}, flow.WrongVerb},
+		{"ApprovedATimer", timer, act("t", "bo", flow.Approve, ""), flow.WrongVerb},
+		{"EscalatedATimer", timer, flow.Escalated{Step: "t", By: "ed", Note: "now", To: []people.ID{"bo"}}, flow.WrongVerb},
 		{"ReachedTwice", open, flow.Reached{Step: "a"}, flow.NotReached},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

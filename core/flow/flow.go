@@ -15,6 +15,8 @@ const (
 	MaxText     = 4_000  // characters of a reason, a note, or a short answer
 	MaxLongText = 10_000 // characters of a long_text answer
 	MaxOptions  = 500
+
+	MaxInquiries = 20 // questions to the requester about one step
 )
 
 // Flow is the list of steps that one request runs, in order. A request keeps

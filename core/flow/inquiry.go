@@ -33,6 +33,9 @@ func (r *Run) inquire(e Inquired, now time.Time) ([]Change, error) {
 	if _, err := r.seat(step, c, e.By, now); err != nil {
 		return nil, err
 	}
+	if len(c.Inquiries) >= MaxInquiries {
+		return nil, &Refusal{Why: TooManyInquiries}
+	}
 	c.Inquiries = append(slices.Clip(c.Inquiries), Inquiry{By: e.By, Question: question, Asked: now})
 	c.Paused = now
 	return []Change{{

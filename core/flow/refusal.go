@@ -41,6 +41,7 @@ const (
 	EscalatedBefore   RefusalKind = "escalated before"
 	NobodyHigher      RefusalKind = "nobody to escalate to"
 	InquiryOpen       RefusalKind = "a question is open"
+	TooManyInquiries  RefusalKind = "too many questions"
 	NothingAsked      RefusalKind = "nothing asked"
 	TextMissing       RefusalKind = "text missing"
 	Widened           RefusalKind = "widened"

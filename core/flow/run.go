@@ -139,7 +139,7 @@ type Verb string
 const (
 	Approve  Verb = "approve"
 	Deny     Verb = "deny"
-	Complete Verb = "complete" // a task, or an action that failed, by hand
+	Complete Verb = "complete" // a task, or by hand an action
 	Reply    Verb = "answer"
 	End      Verb = "end"   // a timer, before its time
 	Retry    Verb = "retry" // an action that failed
