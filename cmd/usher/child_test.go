@@ -67,7 +67,7 @@ func environment(c Config) []string {
 	return append(os.Environ(),
 		"USHER_LISTEN="+cmp.Or(c.Listen, "127.0.0.1:0"), "DATABASE_URL="+c.DatabaseURL, "REDIS_URL="+c.RedisURL, "USHER_POLICY="+c.Policy,
 		"SLACK_BOT_TOKEN="+c.SlackBotToken, "SLACK_SIGNING_SECRET="+strings.Join(c.SlackSigningSecret, ","),
-		"SLACK_APP_TOKEN="+c.SlackAppToken, "SLACK_API_URL="+c.SlackAPIURL, "LOG_FORMAT=json",
+		"USHER_WEBHOOK_SECRET="+strings.Join(c.WebhookSecret, ","), "SLACK_APP_TOKEN="+c.SlackAppToken, "SLACK_API_URL="+c.SlackAPIURL, "LOG_FORMAT=json",
 		"USHER_OIDC_ISSUER="+c.OIDCIssuer, "USHER_OIDC_CLIENT_ID="+c.OIDCClientID, "USHER_OIDC_CLIENT_SECRET="+c.OIDCClientSecret)
 }
 

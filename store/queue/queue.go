@@ -152,7 +152,7 @@ func (q *Queue) EnqueueTx(ctx context.Context, tx *sql.Tx, job core.Job, opts co
 
 func queueOf(job core.Job) string {
 	switch job.(type) {
-	case core.TendGrant, core.Provision, core.RunAction:
+	case core.TendRequest, core.TendGrant, core.Provision, core.RunAction:
 		return punctual
 	default:
 		return river.QueueDefault
