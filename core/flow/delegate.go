@@ -64,7 +64,7 @@ func (r *Run) delegate(e Delegated) []Change {
 	}
 	c := &r.Steps[i]
 	before := slices.IndexFunc(c.Delegates, func(d Delegate) bool { return d.For == e.For })
-	wanted := Delegate{For: e.For, To: e.To, Until: e.Until}
+	wanted := Delegate(e)
 	var changes []Change
 	if before >= 0 {
 		if now := c.Delegates[before]; now.To == wanted.To && now.Until.Equal(wanted.Until) {
