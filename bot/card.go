@@ -26,6 +26,7 @@ func (b *Bot) card(c core.Case, p Posting, undelivered []Posting) view.Message {
 	default:
 		m = requesterCard(c, p)
 	}
+	m.Own = own(c, p)
 	if text := preface(c, p); text != "" {
 		m.Summary = text + " " + m.Summary
 		m.Blocks = append([]view.Block{view.Text{Spans: words(text)}}, m.Blocks...)
@@ -35,6 +36,37 @@ func (b *Bot) card(c core.Case, p Posting, undelivered []Posting) view.Message {
 		m.Blocks = append(m.Blocks, view.Text{Small: true, Spans: []view.Span{open}})
 	}
 	return m
+}
+
+// own returns who sees a version of their own of the team's message: those who
+// are asked to act, and can there too.
+func own(c core.Case, p Posting) *view.Own {
+	step, i, open := c.Run.Open()
+	if !open || p.Kind != PostingTeam {
+		return nil
+	}
+	course := c.Run.Steps[i]
+	awaited := course.Awaited()
+	if len(awaited) == 0 {
+		return nil
+	}
+	o := &view.Own{Value: target{Posting: p.ID, Step: step.ID, Round: course.Round()}.String()}
+	for _, id := range awaited {
+		o.People = append(o.People, string(id))
+	}
+	return o
+}
+
+// ownBlocks are what a version for one of them has besides.
+func ownBlocks(c core.Case, p Posting, viewer people.ID) []view.Block {
+	o := own(c, p)
+	if o == nil || !slices.Contains(o.People, string(viewer)) {
+		return nil
+	}
+	step, i, _ := c.Run.Open()
+	t := target{Posting: p.ID, Step: step.ID, Round: c.Run.Steps[i].Round()}
+	ask := view.Text{Spans: []view.Span{view.Strong(requests[step.Kind()])}}
+	return append([]view.Block{view.Divider{}, ask}, askButtons(c, i, t)...)
 }
 
 // requesterCard tells the requester, and those who follow, where the request stands.

@@ -26,7 +26,7 @@ func (b *Bot) identify(ctx context.Context, in Interaction) (core.Actor, error) 
 	known := err == nil
 	if known && !stale {
 		actor.Person = link.Person
-		return actor, b.use(ctx, link)
+		return actor, b.use(ctx, in, link)
 	}
 	if !known && !errors.Is(err, errs.NotFound) {
 		return actor, err
@@ -36,7 +36,7 @@ func (b *Bot) identify(ctx context.Context, in Interaction) (core.Actor, error) 
 		if known {
 			b.log.WarnContext(ctx, "account not confirmed, its link stands", "account", in.From.User, "error", err)
 			actor.Person = link.Person
-			return actor, b.use(ctx, link)
+			return actor, b.use(ctx, in, link)
 		}
 		b.log.WarnContext(ctx, "account not confirmed", "account", in.From.User, "error", err)
 		return actor, errs.New(errs.Unavailable, "It could not be found out who you are. Please try again in a moment.")
@@ -45,12 +45,13 @@ func (b *Bot) identify(ctx context.Context, in Interaction) (core.Actor, error) 
 		return actor, err
 	}
 	link.Account = in.From
-	return actor, b.use(ctx, link)
+	return actor, b.use(ctx, in, link)
 }
 
-// use remembers which account a person used last, where that changes.
-func (b *Bot) use(ctx context.Context, link people.Link) error {
-	if link.Latest {
+// use remembers which account a person used last, where that changes. To look
+// is not to use: clients do that by themselves.
+func (b *Bot) use(ctx context.Context, in Interaction, link people.Link) error {
+	if _, looks := in.Event.(Look); looks || link.Latest {
 		return nil
 	}
 	return b.core.Use(ctx, link.Account)

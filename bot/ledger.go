@@ -42,6 +42,9 @@ type Ledger interface {
 	// Posting returns errs.NotFound when there is none with this ID.
 	Posting(ctx context.Context, id string) (Posting, error)
 	Postings(ctx context.Context, request core.RequestID) ([]Posting, error)
+	// Undelivered returns at most limit postings to a person that could not be
+	// delivered on a platform, the newest request first.
+	Undelivered(ctx context.Context, person people.ID, platform people.Platform, limit int) ([]Posting, error)
 	// Plan adds the postings that are not there yet (one for each request, kind,
 	// step, person, platform and copy) and enqueues a Deliver job for each of
 	// the added and of deliver, all in one transaction. It may be repeated.

@@ -250,7 +250,9 @@ func (b *Bot) look(ctx context.Context, actor core.Actor, value string) (Respons
 	if err != nil {
 		return nil, err
 	}
-	return Replace{Message: b.card(c, p, undelivered(postings))}, nil
+	m := b.card(c, p, undelivered(postings))
+	m.Blocks = append(m.Blocks, ownBlocks(c, p, actor.Person)...)
+	return Replace{Message: m}, nil
 }
 
 // learn remembers a message that shows a posting though nobody recorded it: the

@@ -1,6 +1,7 @@
 package teams
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -190,12 +191,8 @@ func (a *Adapter) lookUp(ctx context.Context, workspace, name string) (member, b
 // profile judges a member by what the roster says.
 func (a *Adapter) profile(m member, tenant string) people.Profile {
 	upn := strings.ToLower(m.UPN)
-	email := m.Email
-	if email == "" {
-		email = m.UPN
-	}
 	p := people.Profile{
-		Email: email,
+		Email: cmp.Or(strings.TrimSpace(m.Email), strings.TrimSpace(m.UPN)),
 		Bot:   strings.HasPrefix(m.ID, "28:"),
 		Guest: m.Role != "" && !strings.EqualFold(m.Role, "user") && !strings.EqualFold(m.Role, "owner") || strings.Contains(upn, "#ext#"),
 	}

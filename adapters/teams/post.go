@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/usher-access/usher/bot"
 	"github.com/usher-access/usher/bot/view"
@@ -22,6 +23,9 @@ func (a *Adapter) post(ctx context.Context, to bot.Destination, m view.Message, 
 	if err != nil {
 		return bot.MessageRef{}, err
 	}
+	if err := a.offer(ctx, &rendered, m.Own); err != nil {
+		return bot.MessageRef{}, err
+	}
 	var p bot.Place
 	if to.Account.User != "" {
 		p, err = a.opened(ctx, to.Account)
@@ -34,6 +38,43 @@ func (a *Adapter) post(ctx context.Context, to bot.Destination, m view.Message, 
 		return bot.MessageRef{}, err
 	}
 	return a.send(ctx, p, p.Conversation, rendered)
+}
+
+// offer lets the clients of some people ask for a version of their own, as far
+// as usher knows what they are called here.
+func (a *Adapter) offer(ctx context.Context, m *message, own *view.Own) error {
+	if own == nil || a.accounts == nil {
+		return nil
+	}
+	var members []string
+	for _, person := range own.People[:min(len(own.People), maxViewers)] {
+		links, err := a.accounts(ctx, people.ID(person), people.Teams)
+		if err != nil {
+			return err
+		}
+		for _, l := range links {
+			p, err := a.place(ctx, l.Account.Workspace, l.Account.User)
+			if err != nil {
+				return err
+			}
+			if p.Member != "" && !slices.Contains(members, p.Member) && len(members) < maxViewers {
+				members = append(members, p.Member)
+			}
+		}
+	}
+	m.refresh(own, members)
+	return nil
+}
+
+// refresh makes the clients of members ask for their own version.
+func (m *message) refresh(own *view.Own, members []string) {
+	if own == nil || len(members) == 0 {
+		return
+	}
+	m.Attachments[0].Content.Refresh = &refresh{
+		Action:  action{Type: "Action.Execute", Verb: doLook, Data: &payload{Usher: data{Do: doLook, Value: own.Value}}},
+		UserIDs: members,
+	}
 }
 
 // channelPlace returns where a channel is reached. A channel has no tenant in
@@ -88,6 +129,9 @@ func (a *Adapter) send(ctx context.Context, p bot.Place, conversation string, m 
 func (a *Adapter) Update(ctx context.Context, ref bot.MessageRef, m view.Message) error {
 	rendered, err := renderMessage(m, false)
 	if err != nil {
+		return err
+	}
+	if err := a.offer(ctx, &rendered, m.Own); err != nil {
 		return err
 	}
 	p, err := a.placeOf(ctx, ref.Channel)

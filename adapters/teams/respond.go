@@ -2,10 +2,11 @@ package teams
 
 import (
 	"context"
-	"crypto/rand"
+	crand "crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -25,7 +26,7 @@ const (
 	// tellWithin is for what is said after the answer.
 	tellWithin = 10 * time.Second
 	// tellTries is how often that is tried.
-	tellTries = 3
+	tellTries = 5
 )
 
 // answerMessage answers text, or the click of a client that knows no better way
@@ -234,6 +235,7 @@ func (a *Adapter) answerAction(ctx context.Context, h bot.Handler, act activity)
 		if err != nil {
 			return ack{}, err
 		}
+		m.refresh(resp.Message.Own, []string{act.From.ID})
 		return answerCard(m.Attachments[0].Content), nil
 	case bot.Tell:
 		if looks {
@@ -417,7 +419,7 @@ func wrong(problems map[string]string) view.Message {
 // sorry logs what went wrong in the adapter itself, and returns what the person
 // is told.
 func (a *Adapter) sorry(ctx context.Context, in bot.Interaction, err error) view.Message {
-	ref := strings.ToLower(rand.Text()[:8])
+	ref := strings.ToLower(crand.Text()[:8])
 	a.log.ErrorContext(ctx, "answer Teams", "ref", ref, "event", fmt.Sprintf("%T", in.Event), "error", err)
 	return say(fmt.Sprintf("Something went wrong (ref %s). It is safe to try again.", ref))
 }
@@ -474,7 +476,7 @@ func (a *Adapter) insist(ctx context.Context, do func() error) error {
 		if err == nil || bot.IsGone(err) || try == tellTries {
 			return err
 		}
-		wait := time.Duration(try) * 500 * time.Millisecond
+		wait := 250*time.Millisecond<<try + rand.N(250*time.Millisecond)
 		if later, ok := errors.AsType[*bot.Later](err); ok {
 			wait = later.After
 		}

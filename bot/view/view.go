@@ -8,6 +8,14 @@ import "time"
 type Message struct {
 	Summary string // one line for notifications and for places that show text only
 	Blocks  []Block
+	Own     *Own // who is shown a version of their own where that is possible; nil: nobody
+}
+
+// Own is a version of a message for each of some people, which a platform may
+// ask for when they look at it.
+type Own struct {
+	Value  string   // stands for the message; opaque
+	People []string // their IDs, those who need it most first
 }
 
 // Form is a dialog that asks for input.

@@ -170,6 +170,7 @@ func (s *server) setUp(ctx context.Context) error {
 	})
 	queue.Handle(s.queue, s.bot.SyncPostings)
 	queue.Handle(s.queue, s.bot.Deliver)
+	queue.Handle(s.queue, s.bot.CatchUp)
 	queue.Handle(s.queue, s.bot.SendSignIn)
 	queue.Handle(s.queue, s.bot.Notify)
 	queue.Handle(s.queue, s.bot.TellInvalid)

@@ -120,7 +120,7 @@ func (s *server) setUpTeams() error {
 	}
 	c := s.config.Teams.adapter()
 	c.Log, c.Now, c.Pace, c.Cache, c.Places = s.log, worldNow, s.state, s.state, s.store
-	c.Accounts, c.Metrics = s.core.Accounts, s.metrics.call
+	c.Accounts, c.Metrics, c.Reachable = s.core.Accounts, s.metrics.call, s.bot.Reachable
 	var err error
 	if s.teams, err = teams.New(c); err != nil {
 		return err

@@ -61,6 +61,18 @@ func (s *Store) Postings(ctx context.Context, request core.RequestID) ([]bot.Pos
 	return postings, wrap(err, "read postings")
 }
 
+// Undelivered returns what could not be delivered to a person on a platform.
+func (s *Store) Undelivered(ctx context.Context, person people.ID, platform people.Platform, limit int) ([]bot.Posting, error) {
+	var rows []postingRow
+	err := s.with(ctx).Where("person = ? AND platform = ? AND failed <> '' AND message = ''", string(person), string(platform)).
+		Order("request DESC, id").Limit(limit).Find(&rows).Error
+	postings := make([]bot.Posting, len(rows))
+	for i, row := range rows {
+		postings[i] = row.posting()
+	}
+	return postings, wrap(err, "read undelivered postings")
+}
+
 // Plan adds the postings that are not there yet and enqueues their delivery
 // and that of others.
 func (s *Store) Plan(ctx context.Context, add []bot.Posting, deliver []string) error {

@@ -214,6 +214,7 @@ CREATE TABLE postings (
     leased   bigint NOT NULL, -- microseconds since 1970
     UNIQUE (request, kind, step, person, platform, copy)
 );
+CREATE INDEX postings_failed ON postings (person, platform, request) WHERE failed <> '';
 
 -- Where a platform lets usher talk: to an account, or (without a member) into a channel.
 CREATE TABLE places (
