@@ -24,7 +24,7 @@ func newTeamsScene(t *testing.T, opts teamsfake.Options, change func(c *Config))
 	w.start(t)
 	f.SetApp(w.url)
 	f.Join(t, ivy, teamsTriage)
-	return &scene{&teamsStage{f}, w.config, w.url}, f
+	return &scene{&teamsStage{f}, w.config, w.usher, w.url}, f
 }
 
 func TestStoryThoseWhoAreAskedCanActInTheTeamsChannel(t *testing.T) {
