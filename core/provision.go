@@ -73,3 +73,9 @@ type Refused struct{ Why string }
 
 // Error says why, in a sentence that people may read.
 func (r *Refused) Error() string { return fmt.Sprintf("refused: %s", r.Why) }
+
+// Reporter is a Provisioner that knows what is there.
+type Reporter interface {
+	// Holders returns the e-mail addresses of all who have what the action gives.
+	Holders(ctx context.Context, a flow.Action) ([]string, error)
+}

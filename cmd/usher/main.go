@@ -24,18 +24,19 @@ func main() {
 type cli struct {
 	Config `embed:""`
 
-	Serve    serveCommand    `cmd:"" help:"Run usher: answer people, send messages, work jobs."`
-	Demo     demoCommand     `cmd:"" help:"Show usher in a browser, with a sample company and nothing to set up."`
-	Plan     planCommand     `cmd:"" help:"Show what applying a policy folder would change."`
-	Apply    applyCommand    `cmd:"" help:"Apply policy from a folder of YAML files."`
-	Export   exportCommand   `cmd:"" help:"Write the policy as YAML files."`
-	Explain  explainCommand  `cmd:"" help:"Say what would become of somebody's request, and why."`
-	Help     helpCommand     `cmd:"" help:"Explain something: usher help policy."`
-	Migrate  migrateCommand  `cmd:"" help:"Bring the database to the newest version."`
-	Audit    auditCommand    `cmd:"" help:"Look after the audit record."`
-	Manifest manifestCommand `cmd:"" help:"Print what other systems need to know of usher."`
-	Doctor   doctorCommand   `cmd:"" help:"Check the configuration and say what to do."`
-	Version  versionCommand  `cmd:"" help:"Print the version."`
+	Serve     serveCommand     `cmd:"" help:"Run usher: answer people, send messages, work jobs."`
+	Demo      demoCommand      `cmd:"" help:"Show usher in a browser, with a sample company and nothing to set up."`
+	Plan      planCommand      `cmd:"" help:"Show what applying a policy folder would change."`
+	Apply     applyCommand     `cmd:"" help:"Apply policy from a folder of YAML files."`
+	Export    exportCommand    `cmd:"" help:"Write the policy as YAML files."`
+	Explain   explainCommand   `cmd:"" help:"Say what would become of somebody's request, and why."`
+	Reconcile reconcileCommand `cmd:"" help:"Compare who has access with what was granted."`
+	Help      helpCommand      `cmd:"" help:"Explain something: usher help policy."`
+	Migrate   migrateCommand   `cmd:"" help:"Bring the database to the newest version."`
+	Audit     auditCommand     `cmd:"" help:"Look after the audit record."`
+	Manifest  manifestCommand  `cmd:"" help:"Print what other systems need to know of usher."`
+	Doctor    doctorCommand    `cmd:"" help:"Check the configuration and say what to do."`
+	Version   versionCommand   `cmd:"" help:"Print the version."`
 }
 
 const description = `Access requests where people already talk.

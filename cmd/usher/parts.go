@@ -10,7 +10,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/usher-access/usher/adapters/webhook"
 	"github.com/usher-access/usher/core"
+	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/core/rules"
 	"github.com/usher-access/usher/store/queue"
 	"github.com/usher-access/usher/store/sqlstore"
@@ -69,7 +71,20 @@ func (p *parts) setUp(ctx context.Context, c *Config, log *slog.Logger, migrate 
 		return err
 	}
 	p.core = core.NewService(p.store, p.rules, p.clock.now, newID)
-	return nil
+	return p.connect(c)
+}
+
+// connect connects what does actions outside of usher.
+func (p *parts) connect(c *Config) error {
+	secrets := c.webhookSecrets()
+	if len(secrets) == 0 {
+		return nil
+	}
+	sender, err := webhook.New(secrets, p.clock.now)
+	if err == nil {
+		p.core.Connect(flow.ActionWebhook, sender)
+	}
+	return err
 }
 
 // close closes what assemble opened. The queue is stopped before.

@@ -13,10 +13,8 @@ import (
 	"github.com/usher-access/usher/adapters/slack"
 	"github.com/usher-access/usher/adapters/teams"
 	"github.com/usher-access/usher/adapters/web"
-	"github.com/usher-access/usher/adapters/webhook"
 	"github.com/usher-access/usher/bot"
 	"github.com/usher-access/usher/core"
-	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/store/queue"
 	"github.com/usher-access/usher/store/redisstore"
 )
@@ -160,9 +158,6 @@ func (s *server) setUp(ctx context.Context) error {
 	if s.state, err = redisstore.Open(s.config.RedisURL, redisstore.Options{}); err != nil {
 		return err
 	}
-	if err := s.connect(); err != nil {
-		return err
-	}
 	s.metrics = newMetrics(s.queue)
 	s.bot = bot.New(bot.Config{
 		Core: s.core, Sessions: s.state, Ledger: s.store, Feed: s.state, Log: s.log, Now: s.clock.now, NewID: newID,
@@ -181,19 +176,6 @@ func (s *server) setUp(ctx context.Context) error {
 	queue.Handle(s.queue, s.core.RunAction)
 	queue.Handle(s.queue, s.core.Offboard)
 	return nil
-}
-
-// connect connects what does actions outside of usher.
-func (s *server) connect() error {
-	secrets := s.config.webhookSecrets()
-	if len(secrets) == 0 {
-		return nil
-	}
-	sender, err := webhook.New(secrets, worldNow)
-	if err == nil {
-		s.core.Connect(flow.ActionWebhook, sender)
-	}
-	return err
 }
 
 func (s *server) listenTo(routes http.Handler) {
