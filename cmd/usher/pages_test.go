@@ -241,6 +241,26 @@ func TestWebWorksWithTheKeyboardAlone(t *testing.T) {
 	p.sees(t, "Pending")
 }
 
+func TestWebAsksForAResource(t *testing.T) {
+	t.Parallel()
+
+	tb := newTab(t, demoFor(t, `
+people:
+  - {email: ana@acme.example, name: Ana Ruiz}
+  - {email: cy@acme.example, name: Cy Abara}
+`+offered), desk)
+	p := tb.open(t, "/as/ana/")
+	p.click(t, "CRM")
+	p.sees(t, "Level: Write")
+	p.isAccessible(t)
+	p.click(t, "Submit")
+	p.sees(t, "REQ-1 · CRM · Write", "waiting for Cy Abara")
+	tb.open(t, "/as/cy/approvals").click(t, "Approve")
+	access := tb.open(t, "/as/ana/access")
+	access.sees(t, "CRM")
+	access.isAccessible(t)
+}
+
 // nasty is what somebody types who wishes to break pages.
 const nasty = `"><img src=x onerror=alert(1)><script>alert(2)</script>&lt;` + "AVeryLongWordWithoutAnyBreakAVeryLongWordWithoutAnyBreakAVeryLongWordWithoutAnyBreak"
 
@@ -259,11 +279,12 @@ func TestWebPagesFitAndAreAccessibleAndShowTypedMarkupAsText(t *testing.T) {
 	denied.sees(t, "Denied by Bo Lindqvist")
 	tb.open(t, "/as/bo/requests/REQ-2").click(t, "Approve")
 
+	const refused = "/as/ed/requests/REQ-1"
 	pages := []string{
 		"/", "/as/ana/", "/as/ana/?text=" + url.QueryEscape(nasty), "/as/ana/new/request-type/new-laptop", "/as/ana/new/request-type/travel-card", "/as/ana/new/request-type/conference",
 		"/as/ana/requests", "/as/ana/requests?show=ended", "/as/ana/requests/REQ-1", "/as/ana/requests/REQ-2", "/as/ana/requests/REQ-3",
 		"/as/fay/approvals", "/as/kim/approvals", "/as/ivy/tasks", "/as/ivy/team/it", "/as/ivy/team/it?show=done", "/as/ivy/team/it?show=mine",
-		"/as/ed/requests/REQ-1",
+		refused, "/as/ana/access", "/as/ana/delegation",
 	}
 	for name, l := range map[string]look{
 		"Light": desk, "Dark": {width: desk.width, height: desk.height, dark: true}, "Phone": phone,
@@ -276,6 +297,7 @@ func TestWebPagesFitAndAreAccessibleAndShowTypedMarkupAsText(t *testing.T) {
 			for _, path := range pages {
 				p := tb.open(t, path)
 				p.until(t, "be ready", "return t.ready()")
+				require.Equal(t, path == refused, p.status(t) != http.StatusOK, path)
 				p.fits(t)
 				p.isAccessible(t)
 				p.isHarmless(t)
@@ -300,6 +322,15 @@ func TestWebPagesFitAndAreAccessibleAndShowTypedMarkupAsText(t *testing.T) {
 			require.NotEmpty(t, tb.screenshot(t))
 		})
 	}
+}
+
+// status is the HTTP status of the page.
+func (p pane) status(t *testing.T) int {
+	t.Helper()
+
+	var status int
+	p.eval(t, `return performance.getEntriesByType("navigation")[0].responseStatus`, &status)
+	return status
 }
 
 // isHarmless fails when something that somebody typed became part of the page.
