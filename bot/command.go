@@ -9,7 +9,11 @@ import (
 	"github.com/usher-access/usher/core/people"
 )
 
-const maxWords = 150 // longer than any title
+const (
+	maxWords = 150 // longer than any title
+	// wordRequest is what to say where something must be said.
+	wordRequest = "request"
+)
 
 // command answers the words after the slash.
 func (b *Bot) command(ctx context.Context, in Interaction, actor core.Actor, text string) (Response, error) {
@@ -30,6 +34,9 @@ func (b *Bot) command(ctx context.Context, in Interaction, actor core.Actor, tex
 		return b.delegation(ctx, actor)
 	case "web":
 		return b.sendSignIn(ctx, in, actor)
+	}
+	if strings.EqualFold(words, wordRequest) {
+		words = ""
 	}
 	if runes := []rune(words); len(runes) > maxWords {
 		words = string(runes[:maxWords])
@@ -54,17 +61,13 @@ func help(on people.Platform) view.Message {
 		begin = ""
 	}
 	line := func(words, what string) view.Block {
-		command := strings.TrimSpace(begin + words)
-		if command == "" {
-			command = "hello"
-		}
-		return view.Text{Spans: []view.Span{view.Code(command), view.Words("  " + what)}}
+		return view.Text{Spans: []view.Span{view.Code(begin + words), view.Words("  " + what)}}
 	}
 	return view.Message{
 		Summary: "How to use usher",
 		Blocks: []view.Block{
 			view.Text{Spans: []view.Span{view.Strong("Ask for access, and see what waits for you")}},
-			line("", "choose what to request"),
+			line(wordRequest, "choose what to request"),
 			line("new laptop", "go straight to the request whose title contains these words"),
 			line("status", "your open requests, what waits for you, and your access"),
 			line("delegate", "who stands in for you while you are away"),

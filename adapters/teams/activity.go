@@ -170,7 +170,8 @@ func withoutThread(conversation string) string {
 	return channel
 }
 
-// said returns the text without the mentions of usher itself.
+// said returns the text without the mentions of usher itself, and without the
+// slash of a command.
 func (a activity) said() string {
 	text := a.Text
 	for _, e := range a.Entities {
@@ -179,7 +180,7 @@ func (a activity) said() string {
 		}
 	}
 	text = strings.ReplaceAll(html.UnescapeString(text), "\u00a0", " ")
-	return clean(strings.TrimSpace(text))
+	return clean(strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(text), "/")))
 }
 
 // message is the message that was clicked, if it was one of those that usher

@@ -77,7 +77,7 @@ type Adapter struct {
 
 	mu    sync.Mutex
 	noted map[string]bot.Place // places as they were saved last
-	app   string               // usher's ID in the organisation's catalogue of apps
+	app   catalogueApp         // usher in the organisation's catalogue; without ID until it is known
 }
 
 var _ bot.Adapter = (*Adapter)(nil)

@@ -6,22 +6,21 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/usher-access/usher/bot"
 )
 
 // Check asks Microsoft whether the registration works, and looks whether Teams
-// can reach usher at its public URL.
-func (a *Adapter) Check(ctx context.Context, publicURL string) []bot.Finding {
+// can reach usher at its public URL, and which version of the package people have.
+func (a *Adapter) Check(ctx context.Context, publicURL, packageVersion string) []bot.Finding {
 	if a.anonymous {
 		return []bot.Finding{{OK: true, What: "Teams: for the local test client only, without tokens"}}
 	}
-	findings := []bot.Finding{a.checkToken(ctx), a.checkKeys(ctx), a.checkEndpoint(ctx, publicURL)}
-	if a.graph != nil {
-		findings = append(findings, a.checkCatalogue(ctx))
+	return []bot.Finding{
+		a.checkToken(ctx), a.checkKeys(ctx), a.checkEndpoint(ctx, publicURL), a.checkPackage(ctx, packageVersion),
 	}
-	return findings
 }
 
 // tokenRemedies are what to do about Microsoft's words for why there is no token.
@@ -86,15 +85,41 @@ func (a *Adapter) checkEndpoint(ctx context.Context, publicURL string) bot.Findi
 	return bot.Finding{OK: true, What: "Teams endpoint: " + endpoint + " answers"}
 }
 
-func (a *Adapter) checkCatalogue(ctx context.Context) bot.Finding {
-	if _, err := a.catalogueID(ctx); err != nil {
+// checkPackage looks which version of the package is in the organisation's
+// catalogue, which usher may do where it may install itself.
+func (a *Adapter) checkPackage(ctx context.Context, ours string) bot.Finding {
+	what := "Teams package: "
+	if a.graph == nil {
+		return bot.Finding{OK: true, What: what + "this usher's is " + ours + "; the catalogue's is not looked at without TEAMS_GRAPH_INSTALL"}
+	}
+	app, err := a.catalogued(ctx)
+	if err != nil {
 		return bot.Finding{
-			What: "Teams app: can't be installed for people: " + err.Error(),
+			What: what + err.Error(),
 			Remedy: "Upload the package from usher manifest teams to the organisation's catalogue, and grant the app " +
 				"AppCatalog.Read.All and TeamsAppInstallation.ReadWriteSelfForUser.All.",
 		}
 	}
-	return bot.Finding{OK: true, What: "Teams app: is in the organisation's catalogue"}
+	for _, d := range app.Definitions {
+		if newer(ours, d.Version) {
+			return bot.Finding{
+				What:   fmt.Sprintf("%sthe catalogue's is %s, this usher's is %s", what, d.Version, ours),
+				Remedy: "Upload the package from usher manifest teams once more.",
+			}
+		}
+	}
+	return bot.Finding{OK: true, What: what + "the catalogue's is as new as this usher's, " + ours}
+}
+
+// newer reports whether version a comes after version b.
+func newer(a, b string) bool {
+	parts := func(v string) [3]int {
+		var p [3]int
+		_, _ = fmt.Sscanf(v, "%d.%d.%d", &p[0], &p[1], &p[2]) // what is not there is 0
+		return p
+	}
+	x, y := parts(a), parts(b)
+	return slices.Compare(x[:], y[:]) > 0
 }
 
 // CheckChannel asks Teams whether usher is in a channel.

@@ -68,6 +68,7 @@ func (auditVerifyCommand) Run(ctx context.Context, c *Config, s streams) error {
 
 type manifestCommand struct {
 	Slack manifestSlackCommand `cmd:"" help:"Print the Slack app's manifest, and the link that creates the app."`
+	Teams manifestTeamsCommand `cmd:"" help:"Write the Teams app's package."`
 }
 
 type manifestSlackCommand struct {

@@ -11,6 +11,7 @@ import (
 	"github.com/usher-access/usher/adapters/teams"
 	"github.com/usher-access/usher/bot"
 	"github.com/usher-access/usher/core/people"
+	"github.com/usher-access/usher/manifests"
 	"github.com/usher-access/usher/store/redisstore"
 	"github.com/usher-access/usher/store/sqlstore"
 )
@@ -145,7 +146,7 @@ func checkTeams(ctx context.Context, c *Config, s streams, store *sqlstore.Store
 		return
 	}
 	defer adapter.Close()
-	for _, f := range adapter.Check(ctx, c.publicURL()) {
+	for _, f := range adapter.Check(ctx, c.publicURL(), manifests.TeamsVersion) {
 		say(f)
 	}
 	names, err := store.Names(ctx)

@@ -217,3 +217,29 @@ func TestStoryTeamsIsAwayForAWhile(t *testing.T) {
 	s.waitText(t, triage, "Done")
 	require.Len(t, s.in(triage), 1)
 }
+
+func TestDoctorChecksTheRegistration(t *testing.T) {
+	t.Parallel()
+
+	_, f := newTeamsScene(t, teamsfake.Options{PackageVersion: "0.9.0"}, nil)
+	f.Catalogue()
+	c := configFor(t, nil, where{})
+	c.Teams = teamsConfig(f)
+	c.Teams.GraphInstall = true
+	doctor := func() string {
+		var out strings.Builder
+		err := doctorCommand{}.Run(t.Context(), &c, streams{out: &out, err: &out})
+		require.ErrorIs(t, err, exit(1))
+		return out.String()
+	}
+	said := doctor()
+	require.Contains(t, said, "✓ Teams registration")
+	require.Contains(t, said, "✓ Teams keys")
+	require.Contains(t, said, "✗ Teams endpoint")
+	require.Contains(t, said, "✗ Teams package: the catalogue's is 0.9.0")
+	require.NotContains(t, said, f.Secret())
+	c.Teams.AppPassword = "wrong"
+	said = doctor()
+	require.Contains(t, said, "✗ Teams registration: no token: status 401 invalid_client AADSTS7000215")
+	require.Contains(t, said, "Copy the secret's value, not its ID")
+}

@@ -108,6 +108,8 @@ func (f *Fake) call(r *http.Request, parts []string, body map[string]any, raw []
 	switch {
 	case len(parts) == 3 && parts[1] == "members" && r.Method == http.MethodGet:
 		return f.member(c, parts[2])
+	case len(parts) == 2 && parts[1] == "pagedmembers" && r.Method == http.MethodGet:
+		return http.StatusOK, map[string]any{"members": []any{}}, nil
 	case len(parts) == 2 && parts[1] == "activities" && r.Method == http.MethodPost:
 		return f.send(c, thread, r.URL.Query().Get("isTargetedActivity") == "true", body, raw)
 	case len(parts) == 3 && parts[1] == "activities" && r.Method == http.MethodPut:
@@ -306,7 +308,9 @@ func (f *Fake) serveGraph(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/graph/v1.0/appCatalogs/teamsApps" && r.Method == http.MethodGet {
 		found := []any{}
 		if f.catalogue && r.URL.Query().Get("$filter") == "externalId eq '"+f.opts.AppID+"'" {
-			found = append(found, map[string]any{"id": "catalogue-id"})
+			found = append(found, map[string]any{
+				"id": "catalogue-id", "appDefinitions": []any{map[string]any{"version": f.opts.PackageVersion}},
+			})
 		}
 		reply(w, http.StatusOK, map[string]any{"value": found})
 		return

@@ -25,6 +25,8 @@ type Options struct {
 	// NoTargeted refuses messages that only one member of a channel sees, as
 	// older tenants do.
 	NoTargeted bool
+	// PackageVersion is what the organisation's catalogue has; 1.0.0.
+	PackageVersion string
 	// NoThrottle takes whatever is sent, for benchmarks.
 	NoThrottle bool
 	// Quiet keeps no messages and no log of calls, for benchmarks.
@@ -146,6 +148,7 @@ func Start(opts Options) *Fake {
 	set(&opts.AppID, "11111111-2222-4333-8444-555555555555")
 	set(&opts.Secret, "a-client-secret")
 	set(&opts.Tenant, "6f1d7a52-3c0b-4f0e-9b1a-0c6a5d3b2e11")
+	set(&opts.PackageVersion, "1.0.0")
 	f := &Fake{
 		opts: opts, changed: make(chan struct{}), users: map[string]*User{}, conversations: map[string]*Conversation{},
 		dialogs: map[string]*Dialog{}, flashes: map[string][]string{}, faults: map[string][]Fault{},
