@@ -205,10 +205,28 @@ func (p pane) eval(t *testing.T, script string, into any, args ...any) {
 
 	encoded, err := json.Marshal(append([]any{p.frame, p.scope}, args...))
 	require.NoError(t, err)
-	result := do(t, p.tab, chromedp.Evaluate[string](fmt.Sprintf(
+	look := chromedp.Evaluate[string](fmt.Sprintf(
 		"(async () => {%s\nconst [frame, scope, ...args] = %s;\nconst t = toolsFor(frame, scope);\nreturn JSON.stringify(await (async () => {%s})() ?? null);})()",
-		tools, encoded, script), chromedp.EvalAwaitPromise))
+		tools, encoded, script), chromedp.EvalAwaitPromise)
+	ctx, cancel := context.WithTimeout(p.ctx, 2*patience)
+	defer cancel()
+	result, err := chromedp.Run(ctx, look)
+	for err != nil && ctx.Err() == nil && isLeaving(err) {
+		result, err = chromedp.Run(ctx, look)
+	}
+	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal([]byte(result), into))
+}
+
+// isLeaving reports whether a page could not be looked at because another one
+// takes its place.
+func isLeaving(err error) bool {
+	for _, says := range []string{"navigated or closed", "context was destroyed", "Cannot find context", "Cannot find default execution context"} {
+		if strings.Contains(err.Error(), says) {
+			return true
+		}
+	}
+	return false
 }
 
 // until waits until a script returns true, and fails with what the pane shows.
