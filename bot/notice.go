@@ -28,8 +28,14 @@ func (b *Bot) Notify(ctx context.Context, job core.Notice) error {
 		Request: job.Request, Kind: PostingAsk, Step: job.Step, Person: job.Person,
 		Copy: string(job.Topic) + " " + strconv.FormatInt(job.Event, 10),
 	}
-	if job.Person == r.Requester && job.Topic != core.NoticeReminder {
+	step, _, open := r.Run.Open()
+	switch {
+	case job.Person == r.Requester && job.Topic != core.NoticeReminder:
 		p.Kind, p.Step = PostingRequester, ""
+	case p.Step == "" && open:
+		p.Step = step.ID
+	case p.Step == "":
+		return nil
 	}
 	have, err := b.ledger.Postings(ctx, job.Request)
 	if err != nil {

@@ -87,6 +87,20 @@ func TestStoryWhoDoesNotDecideIsRemindedThenOthersAreAskedThenItIsDenied(t *test
 	})
 }
 
+func TestStoryNobodyActsSoPeopleAreWarnedAndTheRequestExpires(t *testing.T) {
+	inBoth(t, func(t *testing.T, s *scene) {
+		s.ask(t, ana, "mug", nil)
+		s.waitText(t, bo, "REQ-1")
+		const expires = "This request expires soon"
+		s.forward(t, 31*day)
+		s.waitText(t, ana, expires)
+		s.waitText(t, bo, expires, "Ana Ruiz")
+		s.forward(t, 30*day)
+		s.closed(t, ana, "REQ-1", "Expired")
+		s.closed(t, bo, "REQ-1", "Expired")
+	})
+}
+
 // hookPolicy has a resource that is given by a webhook.
 const hookPolicy = `
 people:
