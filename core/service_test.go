@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"errors"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -56,7 +58,7 @@ func (h *house) EnqueueTx(_ context.Context, _ *sql.Tx, job core.Job, opts core.
 }
 
 // tend works the jobs about requests and delegations that are due, and those
-// that they enqueue, some of them for the second time.
+// that they enqueue, each of them twice.
 func (h *house) tend(t *testing.T) {
 	t.Helper()
 
@@ -64,12 +66,18 @@ func (h *house) tend(t *testing.T) {
 		if h.when[i].After(h.now()) {
 			continue
 		}
+		var work func() error
 		switch job := h.jobs[i].(type) {
 		case core.TendRequest:
-			require.NoError(t, h.TendRequest(t.Context(), job))
+			work = func() error { return h.TendRequest(t.Context(), job) }
 		case core.ApplyDelegation:
-			require.NoError(t, h.ApplyDelegation(t.Context(), job))
+			work = func() error { return h.ApplyDelegation(t.Context(), job) }
+		default:
+			continue
 		}
+		require.NoError(t, errors.Join(work(), work()))
+		h.jobs, h.when = slices.Delete(h.jobs, i, i+1), slices.Delete(h.when, i, i+1)
+		i--
 	}
 }
 
