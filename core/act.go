@@ -105,14 +105,14 @@ func (s *Service) act(ctx context.Context, actor Actor, ref StepRef, act flow.Ac
 	})
 }
 
-// doAct runs what a person does to a step; what is found out with the request
-// at hand, under its lock.
+// doAct runs what a person does to a step, which may depend on the request.
 func (s *Service) doAct(
 	ctx context.Context, actor Actor, ref StepRef,
 	what func(ctx context.Context, tx Tx, r Request) (flow.Acted, error),
 ) (Request, error) {
+	now := s.now()
 	r, err := s.change(ctx, actor, ref.Request, func(ctx context.Context, tx Tx, r Request) (flow.Event, error) {
-		if err := s.mayAct(ctx, tx, actor.Person, r, ref.Step); err != nil {
+		if err := mayAct(ctx, tx, actor.Person, r, ref.Step, now); err != nil {
 			return nil, err
 		}
 		event, err := what(ctx, tx, r)
@@ -127,7 +127,7 @@ func (s *Service) doAct(
 
 // mayAct returns why a person may not act on a step, as far as the engine can't
 // know it.
-func (s *Service) mayAct(ctx context.Context, r Reader, id people.ID, request Request, stepID string) error {
+func mayAct(ctx context.Context, r Reader, id people.ID, request Request, stepID string, now time.Time) error {
 	step, i, ok := request.Run.Flow.Step(stepID)
 	if ok && !step.Asks() {
 		return mayTend(ctx, r, id, request)
@@ -142,7 +142,7 @@ func (s *Service) mayAct(ctx context.Context, r Reader, id people.ID, request Re
 	if slices.Contains(course.Assignees, id) {
 		return nil
 	}
-	return mayStandIn(ctx, r, id, course, s.now())
+	return mayStandIn(ctx, r, id, course, now)
 }
 
 // maySelf returns why a requester may not decide their own request though policy
@@ -181,13 +181,14 @@ func (s *Service) MayAct(ctx context.Context, actor Actor, ref StepRef, verb flo
 	if err != nil {
 		return Request{}, err
 	}
-	if err := s.mayAct(ctx, s.store, actor.Person, r, ref.Step); err != nil {
+	now := s.now()
+	if err := mayAct(ctx, s.store, actor.Person, r, ref.Step, now); err != nil {
 		return Request{}, err
 	}
 	const anything = "-" // what is still missing is asked for next
 	_, _, err = flow.Advance(r.Run, flow.Acted{
 		Step: ref.Step, Act: flow.Act{By: actor.Person, Verb: verb, Note: anything}, Answer: flow.Answer{anything},
-	}, s.now())
+	}, now)
 	if err != nil {
 		return Request{}, s.explain(ctx, s.store, r, err)
 	}

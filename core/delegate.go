@@ -231,16 +231,17 @@ func delegationEvent(actor Actor, kind string, d people.Delegation, now time.Tim
 	}
 }
 
+// applyAgain is when steps are looked at once more, for those that were being
+// opened when the delegation began or ended.
+const applyAgain = time.Minute
+
 // applyAt makes a person's open steps be brought in line with their delegation
 // now, and at the moments that are still to come.
 func applyAt(ctx context.Context, tx Tx, from people.ID, now time.Time, moments ...time.Time) error {
-	job := ApplyDelegation{Person: from}
-	if err := tx.Enqueue(ctx, job, JobOpts{}); err != nil {
-		return err
-	}
+	moments = append(slices.DeleteFunc(moments, func(at time.Time) bool { return !at.After(now) }), now)
 	for _, at := range moments {
-		if at.After(now) {
-			if err := tx.Enqueue(ctx, job, JobOpts{RunAt: at}); err != nil {
+		for _, runAt := range []time.Time{at, at.Add(applyAgain)} {
+			if err := tx.Enqueue(ctx, ApplyDelegation{Person: from}, JobOpts{RunAt: runAt}); err != nil {
 				return err
 			}
 		}

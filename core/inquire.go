@@ -12,9 +12,10 @@ import (
 // all the same. It returns errs.Denied when the actor isn't asked, errs.Conflict
 // while another question is open, and errs.Invalid when the question won't do.
 func (s *Service) AskBack(ctx context.Context, actor Actor, ref StepRef, question string) (Request, error) {
+	now := s.now()
 	r, err := s.change(ctx, actor, ref.Request, func(ctx context.Context, tx Tx, r Request) (flow.Event, error) {
 		return flow.Inquired{Step: ref.Step, By: actor.Person, Via: actor.Via, Question: question},
-			s.mayAct(ctx, tx, actor.Person, r, ref.Step)
+			mayAct(ctx, tx, actor.Person, r, ref.Step, now)
 	})
 	if err != nil {
 		return Request{}, fmt.Errorf("ask back about step %s of %s: %w", ref.Step, ref.Request, err)

@@ -3,7 +3,6 @@ package core
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/usher-access/usher/core/flow"
@@ -77,8 +76,5 @@ func delegatesOf(ctx context.Context, r Reader, ids []people.ID, now time.Time) 
 	for i, d := range found {
 		delegates[i] = flow.Delegate{For: d.From, To: d.To, Until: d.Ends}
 	}
-	slices.SortFunc(delegates, func(a, b flow.Delegate) int {
-		return slices.Index(ids, a.For) - slices.Index(ids, b.For)
-	})
 	return delegates, nil
 }
