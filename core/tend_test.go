@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -347,4 +348,90 @@ func TestSomebodyWhoIsAskedGivesAwayTheirOwnPartAndNoOther(t *testing.T) {
 	require.NotEmpty(t, found)
 	_, err = h.Assignable(t.Context(), h.ids["bo"], ref(r, "ok"), "", 10)
 	require.ErrorIs(t, err, errs.Denied, "bo is not asked any more")
+}
+
+// TestWhatIsDueIsNeverForgotten lets people and the clock do anything in any
+// order, with jobs that run late, twice, or not yet, and checks that a job is
+// always there for what is due next, and that it does it.
+func TestWhatIsDueIsNeverForgotten(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", policy(
+		approve("first", flow.Approval{
+			Approvers: selectors(t, "manager", "cy@acme.example"), Needs: flow.Quorum{N: 2}, RespondWithin: 3 * day,
+			OnTimeout: flow.TimeoutSkip, RemindEvery: day, Escalate: &flow.Escalation{After: 2 * day, To: selectors(t, "manager-of-approver")},
+		}),
+		flow.Step{ID: "wait", Timer: &flow.Timer{Wait: 5 * day}},
+		flow.Step{ID: "call", Action: &hook},
+		approve("last", flow.Approval{Approvers: selectors(t, "team:it"), RespondWithin: 100 * day, RemindEvery: 7 * day})))
+	for seed := range uint64(25) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		r := h.submit(t, "ana")
+		for range 15 {
+			h.anything(t, random, r)
+			requireTended(t, h, r.ID, seed)
+		}
+		for range 5 { // each of which ends a step, or the request
+			h.pass(101 * day)
+			h.tend(t)
+			requireTended(t, h, r.ID, seed)
+		}
+		require.NotEqual(t, flow.Pending, h.request(t, r.ID).Run.State, "seed %d", seed)
+	}
+	_, err := h.VerifyAudit(t.Context(), nil)
+	require.NoError(t, err)
+}
+
+// anything does something to a request, which may be refused.
+func (h *house) anything(t *testing.T, random *rand.Rand, r core.Request) {
+	t.Helper()
+
+	who := h.as([]string{"ana", "bo", "cy", "gil", "ivy"}[random.IntN(5)])
+	at := ref(r, []string{"first", "wait", "call", "last"}[random.IntN(4)])
+	if step, _, open := h.request(t, r.ID).Run.Open(); open {
+		at = ref(r, step.ID)
+	}
+	var err error
+	switch random.IntN(10) {
+	case 0, 1:
+		_, err = h.Decide(t.Context(), who, at, flow.Approve, "")
+	case 2:
+		_, err = h.AskBack(t.Context(), who, at, "Why?")
+	case 3:
+		_, err = h.AnswerInquiry(t.Context(), h.as("ana"), at, "Because")
+	case 4:
+		_, err = h.Escalate(t.Context(), who, at, "urgent")
+	case 5:
+		_, err = h.FinishAction(t.Context(), who, at, "")
+	case 6:
+		_, err = h.EndTimer(t.Context(), who, at)
+	case 7:
+		_, err = h.Assign(t.Context(), h.as("ivy"), at, core.Assignment{To: h.ids["di"]})
+	case 8:
+		h.pass(time.Duration(random.IntN(48)) * time.Hour)
+	default:
+		h.pass(time.Duration(random.IntN(10)) * day)
+		h.tend(t)
+	}
+	if err != nil {
+		_, told := errs.As(err)
+		require.True(t, told, "%v", err)
+	}
+}
+
+// requireTended checks that a job is there for what is due next.
+func requireTended(t *testing.T, h *house, id core.RequestID, seed uint64) {
+	t.Helper()
+
+	due := h.request(t, id).Run.NextDue()
+	if due.IsZero() {
+		return
+	}
+	var first time.Time
+	for i, job := range h.jobs {
+		if tends, ok := job.(core.TendRequest); ok && tends.Request == id && (first.IsZero() || h.when[i].Before(first)) {
+			first = h.when[i]
+		}
+	}
+	require.False(t, first.IsZero() || first.After(due), "seed %d: due %s, and the first job runs %s", seed, due, first)
 }
