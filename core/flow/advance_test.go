@@ -262,3 +262,50 @@ func FuzzParseDuration(f *testing.F) {
 		}
 	})
 }
+
+func TestPausedClocksGoOnWhereTheyStood(t *testing.T) {
+	t.Parallel()
+
+	step := approval("a", flow.Quorum{})
+	step.Approval.RespondWithin, step.Approval.RemindEvery = 3*day, day
+	step.Approval.Escalate = &flow.Escalation{After: 2 * day}
+	run := must(t, started(t, []people.ID{"bo"}, step), flow.Inquired{Step: "a", By: "bo", Question: "Why?"})
+	answered, _, err := flow.Advance(run, flow.Informed{Step: "a", By: requester, Answer: "So"}, noon.Add(10*day))
+	require.NoError(t, err)
+	c := answered.Steps[0]
+	require.Equal(t, []time.Time{noon.Add(13 * day), noon.Add(11 * day), noon.Add(12 * day)}, []time.Time{c.Due, c.RemindAt, c.EscalateAt})
+	require.Equal(t, noon.Add(11*day), answered.NextDue())
+}
+
+func TestWhatBecomesOfAnActionLaterChangesNothing(t *testing.T) {
+	t.Parallel()
+
+	call := flow.Step{ID: "a", Action: &flow.Action{Kind: flow.ActionWebhook}}
+	open := started(t, nil, call, task("b"))
+	failed := must(t, open, flow.Performed{Step: "a", Failed: "no answer"})
+	require.Equal(t, flow.StepFailed, failed.Steps[0].State)
+	byHand := must(t, failed, act("a", "ed", flow.Complete, "IT-1"))
+	require.Equal(t, flow.StepDone, byHand.Steps[0].State)
+	for _, late := range []flow.Performed{{Step: "a"}, {Step: "a", Failed: "no answer"}} {
+		for _, run := range []flow.Run{byHand, must(t, failed, flow.Withdrawn{})} {
+			after, changes, err := flow.Advance(run, late, noon)
+			require.NoError(t, err)
+			require.Empty(t, changes)
+			require.Equal(t, run.Steps, after.Steps)
+		}
+	}
+}
+
+func TestWhoLeavesIsReplacedWhereTooFewAreLeft(t *testing.T) {
+	t.Parallel()
+
+	left := flow.Left{Person: "bo", To: []people.ID{"bo", "cy", requester}, Why: "nobody was found"}
+	one := started(t, []people.ID{"bo"}, approval("a", flow.Quorum{}))
+	require.Equal(t, []people.ID{"cy"}, must(t, one, left).Steps[0].Awaited())
+	left.To = nil
+	require.True(t, must(t, one, left).Short(0))
+
+	all := must(t, started(t, []people.ID{"bo", "cy"}, approval("a", flow.Quorum{All: true})), act("a", "cy", flow.Approve, ""))
+	require.Equal(t, flow.Done, must(t, all, left).State, "everybody who is left has approved")
+	require.Equal(t, flow.Pending, must(t, all, flow.Left{Person: "cy"}).State, "who has acted stays in the record")
+}

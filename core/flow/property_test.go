@@ -172,6 +172,9 @@ func drawEvent(t *rapid.T, run flow.Run, now time.Time) flow.Event {
 		step = open.ID
 	}
 	_, i, _ := run.Flow.Step(step)
+	if _, inquired := run.Inquiry(); inquired && rapid.IntRange(0, 3).Draw(t, "informs") == 0 {
+		return flow.Informed{Step: step, By: requester, Answer: note.Draw(t, "answer")}
+	}
 	kinds := []string{
 		"reach", "act", "act", "act", "act", "act", "assign", "escalate", "inquire", "inform", "delegate", "leave",
 		"perform", "withdraw", "tick", "tick",
@@ -190,7 +193,8 @@ func drawEvent(t *rapid.T, run flow.Run, now time.Time) flow.Event {
 	case "escalate":
 		return flow.Escalated{Step: step, By: someone.Draw(t, "by"), Note: note.Draw(t, "note"), To: some("to"), Delegates: delegates()}
 	case "inquire":
-		return flow.Inquired{Step: step, By: someone.Draw(t, "by"), Question: note.Draw(t, "question")}
+		who := append(slices.Clone(crowd), run.Steps[i].Awaited()...)
+		return flow.Inquired{Step: step, By: rapid.SampledFrom(who).Draw(t, "by"), Question: note.Draw(t, "question")}
 	case "inform":
 		return flow.Informed{Step: step, By: requester, Answer: note.Draw(t, "answer")}
 	case "delegate":
@@ -365,11 +369,29 @@ func checkTransition(t *rapid.T, before, after flow.Run, event flow.Event, chang
 			require.GreaterOrEqual(t, len(after.Steps[i].Approvals()), after.Needed(i), "a quorum approved")
 		}
 	}
+	if _, informs := event.(flow.Informed); informs && len(changes) > 0 {
+		_, i, _ := before.Open()
+		checkResumed(t, before.Steps[i], after.Steps[i], now)
+	}
 	if before.Ask != nil {
 		checkNarrower(t, *before.Ask, *after.Ask)
 	}
 	if _, ticks := event.(flow.Tick); ticks {
 		checkTick(t, before, after, changes, now)
+	}
+}
+
+// checkResumed holds that clocks go on where they stood when they were paused.
+func checkResumed(t *rapid.T, before, after flow.Course, now time.Time) {
+	require.True(t, after.Paused.IsZero())
+	for _, clock := range [][2]time.Time{
+		{before.Due, after.Due}, {before.RemindAt, after.RemindAt}, {before.EscalateAt, after.EscalateAt},
+	} {
+		if clock[0].IsZero() {
+			require.True(t, clock[1].IsZero())
+		} else {
+			require.Equal(t, clock[0].Sub(before.Paused), clock[1].Sub(now), "a clock that is paused does not run")
+		}
 	}
 }
 
