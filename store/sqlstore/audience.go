@@ -2,6 +2,9 @@ package sqlstore
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"strings"
 
 	"gorm.io/gorm/clause"
 
@@ -53,6 +56,17 @@ func (t *tx) setAudience(ctx context.Context, thing core.ChoiceKind, name string
 	return wrap(t.with(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&rows).Error, "save audience")
 }
 
+// setAudiences finds the audiences anew of the resources of which something
+// changed in the transaction.
+func (t *tx) setAudiences(ctx context.Context) error {
+	for _, name := range slices.Sorted(maps.Keys(t.stale)) {
+		if err := t.resourceAudience(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // resourceAudience brings up to date who finds a resource in the catalogue.
 func (t *tx) resourceAudience(ctx context.Context, name string) error {
 	resource, err := t.Resource(ctx, name)
@@ -78,38 +92,63 @@ func (t *tx) resourceAudience(ctx context.Context, name string) error {
 	return t.setAudience(ctx, core.ChoiceResource, name, scopes)
 }
 
+// audienceRules steps through the index from rule to rule, because many things
+// share few rules.
+const audienceRules = `
+WITH RECURSIVE rules(value) AS (
+	SELECT min(value) FROM audiences WHERE subject = 'rule'
+	UNION ALL
+	SELECT (SELECT min(value) FROM audiences WHERE subject = 'rule' AND value > rules.value) FROM rules WHERE rules.value IS NOT NULL
+)
+SELECT value FROM rules WHERE value IS NOT NULL`
+
 func (r reader) AudienceRules(ctx context.Context) ([]string, error) {
 	var rules []string
-	err := r.with(ctx).Model(&audienceRow{}).Where("subject = ?", subjectRule).Distinct().Order("value").Pluck("value", &rules).Error
+	err := r.with(ctx).Raw(audienceRules).Scan(&rules).Error
 	return rules, wrap(err, "read rules")
 }
 
-// choices selects what somebody in these groups and teams, for whom these rules
-// hold, may ask for.
-const choices = `
-SELECT c.thing AS kind, c.name, c.title, c.heading
-FROM (
-	SELECT 'request-type' AS thing, t.name, t.title, m.title AS heading, t.search FROM request_types t JOIN teams m ON m.name = t.team
-	UNION ALL
-	SELECT 'resource', name, title, kind, search FROM resources
-) c
-JOIN (
-	SELECT DISTINCT thing, name FROM audiences
-	WHERE subject = 'everyone' OR subject = 'group' AND value IN @groups OR subject = 'team' AND value IN @teams
-		OR subject = 'rule' AND value IN @rules
-) a ON a.thing = c.thing AND a.name = c.name
-WHERE c.search LIKE @text ESCAPE '\'
-ORDER BY c.thing, c.heading, c.title, c.name
-LIMIT @limit`
+// admitted are the names of the things that somebody in these groups and teams,
+// for whom these rules hold, may ask for: each part by the index on subjects, so
+// that it costs what is found and not what there is. It is materialized because
+// PostgreSQL's plans for unknown parameters look at it once for each thing else.
+const admitted = `WITH admitted AS MATERIALIZED (
+	SELECT name FROM audiences WHERE thing = @thing AND subject = 'everyone'
+	UNION SELECT name FROM audiences WHERE thing = @thing AND subject = 'group' AND value IN @groups
+	UNION SELECT name FROM audiences WHERE thing = @thing AND subject = 'team' AND value IN @teams
+	UNION SELECT name FROM audiences WHERE thing = @thing AND subject = 'rule' AND value IN @rules
+)`
+
+// What of the catalogue is listed, and how.
+const (
+	listedTypes = `SELECT c.name, c.title, m.title AS heading
+		FROM admitted a JOIN request_types c ON c.name = a.name JOIN teams m ON m.name = c.team`
+	listedResources = `SELECT c.name, c.title, c.kind AS heading FROM admitted a JOIN resources c ON c.name = a.name`
+	listedWith      = `WHERE c.search LIKE @text ESCAPE '\'`
+	listedIn        = `ORDER BY heading, c.title, c.name LIMIT @limit`
+)
 
 func (r reader) Choices(ctx context.Context, q core.ChoiceQuery) ([]core.Choice, error) {
 	var found []core.Choice
-	var rows []struct{ Kind, Name, Title, Heading string }
-	err := r.with(ctx).Raw(choices, map[string]any{
-		"groups": q.Groups, "teams": q.Teams, "rules": q.Rules, "text": contains(q.Text), "limit": q.Limit,
-	}).Scan(&rows).Error
-	for _, row := range rows {
-		found = append(found, core.Choice{Kind: core.ChoiceKind(row.Kind), Name: row.Name, Title: row.Title, Heading: row.Heading})
+	with := listedWith
+	if q.Text == "" {
+		with = ""
 	}
-	return found, wrap(err, "read the catalogue")
+	for _, list := range []struct {
+		kind  core.ChoiceKind
+		query string
+	}{{core.ChoiceType, listedTypes}, {core.ChoiceResource, listedResources}} {
+		var rows []struct{ Name, Title, Heading string }
+		err := r.with(ctx).Raw(strings.Join([]string{admitted, list.query, with, listedIn}, "\n"), map[string]any{
+			"thing": string(list.kind), "groups": q.Groups, "teams": q.Teams, "rules": q.Rules,
+			"text": contains(q.Text), "limit": q.Limit - len(found),
+		}).Scan(&rows).Error
+		if err != nil {
+			return nil, wrap(err, "read the catalogue")
+		}
+		for _, row := range rows {
+			found = append(found, core.Choice{Kind: list.kind, Name: row.Name, Title: row.Title, Heading: row.Heading})
+		}
+	}
+	return found, nil
 }

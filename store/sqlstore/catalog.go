@@ -211,11 +211,8 @@ func (t *tx) SaveRequestType(ctx context.Context, rt catalog.RequestType) (bool,
 }
 
 func (t *tx) SaveResource(ctx context.Context, r catalog.Resource) (bool, error) {
-	changed, err := saveThing(ctx, t, r.Name, "resource", toResourceRow(r))
-	if err != nil || !changed {
-		return false, err
-	}
-	return true, t.resourceAudience(ctx, r.Name)
+	t.stale[r.Name] = true
+	return saveThing(ctx, t, r.Name, "resource", toResourceRow(r))
 }
 
 func (t *tx) SaveSequence(ctx context.Context, s catalog.Sequence) (bool, error) {
@@ -227,16 +224,11 @@ func (t *tx) SaveCondition(ctx context.Context, c catalog.Condition) (bool, erro
 	if err != nil && !isNotFound(err) {
 		return false, err
 	}
-	changed, err := saveThing(ctx, t, c.Name, "condition", conditionRow(c))
-	if err != nil || !changed {
-		return false, err
+	if err == nil && same(before, c) {
+		return false, nil
 	}
-	if before.Resource != "" && before.Resource != c.Resource {
-		if err := t.resourceAudience(ctx, before.Resource); err != nil {
-			return false, err
-		}
-	}
-	return true, t.resourceAudience(ctx, c.Resource)
+	t.stale[before.Resource], t.stale[c.Resource] = true, true
+	return true, t.upsert(ctx, conditionRow(c), "save condition")
 }
 
 func (t *tx) SaveConflict(ctx context.Context, c catalog.Conflict) (bool, error) {
@@ -269,7 +261,8 @@ func (t *tx) Remove(ctx context.Context, kind core.PolicyKind, name string) erro
 	case core.TeamKind:
 		return errors.Join(t.deleteMembers(ctx, teamMember, name), remove(&teamRow{}))
 	case core.ResourceKind:
-		return errors.Join(remove(&resourceRow{}), t.setAudience(ctx, core.ChoiceResource, name, nil))
+		t.stale[name] = true
+		return remove(&resourceRow{})
 	case core.SequenceKind:
 		return remove(&sequenceRow{})
 	case core.ConditionKind:
@@ -277,7 +270,8 @@ func (t *tx) Remove(ctx context.Context, kind core.PolicyKind, name string) erro
 		if err != nil {
 			return err
 		}
-		return errors.Join(remove(&conditionRow{}), t.resourceAudience(ctx, before.Resource))
+		t.stale[before.Resource] = true
+		return remove(&conditionRow{})
 	case core.ConflictKind:
 		return errors.Join(remove(&conflictRow{}), t.deleteConflictLevels(ctx, name))
 	case core.RequestTypeKind:

@@ -28,6 +28,7 @@ var errRerun = errors.New("another transaction was faster")
 type tx struct {
 	reader
 	store *Store
+	stale map[string]bool // resources whose audience is to be found anew at the end
 }
 
 var _ core.Tx = (*tx)(nil)
@@ -46,7 +47,11 @@ func (s *Store) WithTx(ctx context.Context, fn func(ctx context.Context, tx core
 			}
 		}
 		err = s.db.WithContext(ctx).Transaction(func(db *gorm.DB) error {
-			return fn(ctx, &tx{reader: reader{db: db}, store: s})
+			t := &tx{reader: reader{db: db}, store: s, stale: map[string]bool{}}
+			if err := fn(ctx, t); err != nil {
+				return err
+			}
+			return t.setAudiences(ctx)
 		})
 		if !rerun(err) {
 			return err
