@@ -64,8 +64,6 @@ CREATE TABLE resources (
     search       text NOT NULL
 );
 
-CREATE INDEX resources_listed ON resources (name, kind, title);
-
 CREATE TABLE sequences (
     name     text PRIMARY KEY,
     title    text NOT NULL,
