@@ -75,12 +75,15 @@ func (s *Service) beginGrant(ctx context.Context, tx Tx, r Request, actor Actor,
 // extend moves the end of the grant that an approved request is to extend. A
 // grant that is over by now stays over, and the record says so.
 func (s *Service) extend(ctx context.Context, tx Tx, r Request, now time.Time) ([]audit.Event, error) {
-	g, chain, err := tx.LockGrant(ctx, r.GrantID())
+	held, err := tx.LockGrant(ctx, r.GrantID())
 	if err != nil {
 		return nil, err
 	}
+	change := grantChange{now: now}
 	event := access.Extended{By: r.Requester, Duration: r.Run.Ask.Duration}
-	_, err = s.advance(ctx, tx, g, g, chain, event, Actor{}, now)
+	if err = change.advance(ctx, tx, held, held.Grant, event); err == nil {
+		err = change.save(ctx, tx)
+	}
 	if refusal, refused := errors.AsType[*access.Refusal](err); refused {
 		return []audit.Event{{Chain: r.ID.String(), At: now, Kind: "access not extended", Note: string(refusal.Why)}}, nil
 	}
@@ -96,54 +99,84 @@ func (s *Service) changeGrant(
 	now := s.now()
 	var out access.Grant
 	err := s.store.WithTx(ctx, func(ctx context.Context, tx Tx) error {
-		before, chain, err := tx.LockGrant(ctx, id)
+		held, err := tx.LockGrant(ctx, id)
 		if err != nil {
 			return err
 		}
-		g := before
+		g := held.Grant
 		event, err := decide(ctx, tx, &g)
 		if err != nil {
 			return err
 		}
-		out, err = s.advance(ctx, tx, before, g, chain, event, actor, now)
+		change := grantChange{actor: actor, now: now}
+		err = change.advance(ctx, tx, held, g, event)
 		if refusal, refused := errors.AsType[*access.Refusal](err); refused {
 			return explainAccess(ctx, tx, refusal)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		out = change.last
+		return change.save(ctx, tx)
 	})
 	return out, err
 }
 
-// advance runs an event on a locked grant and writes what is different from
-// before, with all that must go with it.
-func (s *Service) advance(
-	ctx context.Context, tx Tx, before, g access.Grant, chain audit.Head, event access.Event, actor Actor, now time.Time,
-) (access.Grant, error) {
+// grantChange is what one transaction does to locked grants.
+type grantChange struct {
+	actor  Actor
+	now    time.Time
+	last   access.Grant // as it is after the last event
+	held   []Held       // what is different now
+	events []audit.Event
+}
+
+// advance runs an event on a locked grant, which may be different from what was
+// read already. A nil event changes nothing more.
+func (c *grantChange) advance(ctx context.Context, tx Tx, held Held, g access.Grant, event access.Event) error {
 	var changes []access.Change
 	if event != nil {
 		var err error
-		if g, changes, err = access.Advance(g, event, now); err != nil {
-			return g, err
+		if g, changes, err = access.Advance(g, event, c.now); err != nil {
+			return err
 		}
 	}
-	if err := schedule(ctx, tx, before, &g); err != nil || reflect.DeepEqual(before, g) {
-		return g, err
+	if err := schedule(ctx, tx, held.Grant, &g); err != nil {
+		return err
 	}
-	if err := tx.SaveGrant(ctx, &g); err != nil || len(changes) == 0 {
-		return g, err
+	c.last = g
+	if reflect.DeepEqual(held.Grant, g) {
+		return nil
 	}
-	events := accessEvents(g.ID, changes, actor, now)
-	for i, e := range events {
-		events[i], chain = chain.Append(e)
+	held.Grant, held.Grown = g, len(changes) > 0
+	for _, e := range accessEvents(g.ID, changes, c.actor, c.now) {
+		e, held.Chain = held.Chain.Append(e)
+		c.events = append(c.events, e)
 	}
-	id := RequestID(g.ID)
-	if err := tx.SaveChain(ctx, id, chain); err != nil {
-		return g, err
+	c.held = append(c.held, held)
+	return nil
+}
+
+// save writes what is different, records it, and lets cards be brought up to date.
+func (c *grantChange) save(ctx context.Context, tx Tx) error {
+	if len(c.held) == 0 {
+		return nil
 	}
-	if err := tx.AppendEvents(ctx, events); err != nil {
-		return g, err
+	if err := tx.SaveGrants(ctx, c.held); err != nil {
+		return err
 	}
-	return g, tx.Enqueue(ctx, SyncPostings{Request: id}, JobOpts{})
+	if err := tx.AppendEvents(ctx, c.events); err != nil {
+		return err
+	}
+	for _, held := range c.held {
+		if !held.Grown {
+			continue
+		}
+		if err := tx.Enqueue(ctx, SyncPostings{Request: RequestID(held.ID)}, JobOpts{}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // schedule enqueues the jobs that carry the grant on from here, unless those
@@ -182,17 +215,57 @@ func accessEvents(id access.ID, changes []access.Change, actor Actor, now time.T
 	return events
 }
 
+// tendBatch is how many grants one job tends that are due at once.
+const tendBatch = 100
+
 // TendGrant works the job of the same name: what is due by now happens to the
-// grant, and the next moment is scheduled.
+// grant, and the next moment is scheduled. It does the same to others that are
+// due, so that many grants that end at once end soon; their own jobs then find
+// nothing to do.
 func (s *Service) TendGrant(ctx context.Context, job TendGrant) error {
-	_, err := s.changeGrant(ctx, Actor{}, job.Grant, func(_ context.Context, _ Tx, g *access.Grant) (access.Event, error) {
-		if g.Tended.Equal(job.Due) {
-			g.Tended = time.Time{} // this was the job; also when it came a little early
-		}
-		return access.Tick{}, nil
-	})
-	if err != nil {
+	if err := s.tendGrant(ctx, job); err != nil {
 		return fmt.Errorf("tend the grant of %s: %w", RequestID(job.Grant), err)
 	}
 	return nil
+}
+
+func (s *Service) tendGrant(ctx context.Context, job TendGrant) error {
+	g, err := s.store.Grant(ctx, job.Grant)
+	if err != nil || !g.Tended.Equal(job.Due) {
+		return err // another job looks after it now, or has done so
+	}
+	if done, err := s.tendDue(ctx, job.Grant); done && err == nil {
+		return nil
+	}
+	// By this clock it is not due yet, somebody had it, or another stood in its way.
+	_, err = s.changeGrant(ctx, Actor{}, job.Grant, func(_ context.Context, _ Tx, g *access.Grant) (access.Event, error) {
+		if g.Tended.Equal(job.Due) {
+			g.Tended = time.Time{}
+		}
+		return access.Tick{}, nil
+	})
+	return err
+}
+
+// tendDue tends grants that are due and reports whether the given one was among them.
+func (s *Service) tendDue(ctx context.Context, wanted access.ID) (done bool, err error) {
+	now := s.now()
+	err = s.store.WithTx(ctx, func(ctx context.Context, tx Tx) error {
+		due, err := tx.LockDueGrants(ctx, now, tendBatch)
+		if err != nil {
+			return err
+		}
+		done = false
+		change := grantChange{now: now}
+		for _, held := range due {
+			done = done || held.ID == wanted
+			g := held.Grant
+			g.Tended = time.Time{}
+			if err := change.advance(ctx, tx, held, g, access.Tick{}); err != nil {
+				return err
+			}
+		}
+		return change.save(ctx, tx)
+	})
+	return done, err
 }

@@ -138,15 +138,15 @@ type Tx interface {
 	// InsertGrant adds the grant of a request that this transaction has locked or
 	// inserted, as version 1. It returns errs.Conflict when there is one already.
 	InsertGrant(ctx context.Context, g *access.Grant) error
-	// LockGrant returns a grant with the end of its request's audit chain, and
-	// keeps everybody else from changing either, and the request, until the
-	// transaction ends.
-	LockGrant(ctx context.Context, id access.ID) (access.Grant, audit.Head, error)
-	// SaveGrant writes a locked grant and raises its version.
-	SaveGrant(ctx context.Context, g *access.Grant) error
-	// SaveChain writes the end of a locked request's audit chain, and raises the
-	// request's version.
-	SaveChain(ctx context.Context, id RequestID, chain audit.Head) error
+	// LockGrant returns a grant and keeps everybody else from changing it, and its
+	// request, until the transaction ends.
+	LockGrant(ctx context.Context, id access.ID) (Held, error)
+	// LockDueGrants locks at most limit grants whose tending is due, the longest due
+	// first, without those that somebody else has locked.
+	LockDueGrants(ctx context.Context, now time.Time, limit int) ([]Held, error)
+	// SaveGrants writes locked grants and raises their versions. Of requests whose
+	// audit chains have grown it writes the ends, and raises the versions too.
+	SaveGrants(ctx context.Context, held []Held) error
 	// SaveDelegation writes a person's delegation in the place of the one that
 	// there was.
 	SaveDelegation(ctx context.Context, d people.Delegation) error
@@ -199,6 +199,14 @@ type AutoCount struct {
 type Place struct {
 	Below RequestID // 0: start at the newest
 	Limit int
+}
+
+// Held is a grant that a transaction has locked, with the end of its request's
+// audit chain.
+type Held struct {
+	access.Grant
+	Chain audit.Head
+	Grown bool // the chain, since it was read
 }
 
 // TeamQuery says which of a team's requests are wanted: the pending ones, or

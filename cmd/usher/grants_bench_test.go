@@ -78,7 +78,8 @@ func seedGrants(b testing.TB, database string, end time.Time) *sql.DB {
 		fmt.Sprintf(`INSERT INTO requests (key, type, title, team, requester, creator, assignee, resource, access, followers, pending, unassigned, flow, run, version, chain_seq, chain_hash, created_at, updated_at)
 			SELECT 'key' || i, '', 'GitHub · Member', '', 'p' || i %% 1000, 'p' || i %% 1000, '', 'github', '%s', 'null', false, false, '%s', '%s', 2, 1, 'h', now(), now() FROM generate_series(1, %d) i`,
 			given, flow, run, benchGrants),
-		fmt.Sprintf(`INSERT INTO grants SELECT id, requester, 'github', 'member', 'active', true, '%s', '%s', 1 FROM requests`, at, grant),
+		fmt.Sprintf(`INSERT INTO grants (id, holder, resource, level, state, live, ends, due, detail, version)
+			SELECT id, requester, 'github', 'member', 'active', true, '%s', '%s', '%s', 1 FROM requests`, at, at, grant),
 		`INSERT INTO audit_events SELECT 'REQ-' || id, 1, now(), 'p0', 'slack', 'access given', '', '[]', '', 'h' FROM requests`,
 		fmt.Sprintf(`INSERT INTO river_job (args, kind, queue, max_attempts, state, scheduled_at)
 			SELECT json_build_object('grant', id, 'due', '%s'), 'tend_grant', 'punctual', 300, 'scheduled', '%s' FROM requests`, at, at),

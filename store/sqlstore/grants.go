@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -24,6 +25,7 @@ type grantRow struct {
 	State    string
 	Live     bool
 	Ends     *time.Time
+	Due      *time.Time
 	Detail   string
 	Version  int64
 }
@@ -34,13 +36,17 @@ func toGrantRow(g access.Grant) (grantRow, error) {
 	detail, err := json.Marshal(g)
 	row := grantRow{
 		ID: int64(g.ID), Holder: string(g.Holder), Resource: g.Resource, Level: g.Level, State: string(g.State),
-		Live: g.Live(), Detail: string(detail), Version: g.Version,
-	}
-	if !g.Ends.IsZero() {
-		ends := g.Ends.UTC()
-		row.Ends = &ends
+		Live: g.Live(), Ends: orNull(g.Ends), Due: orNull(g.Tended), Detail: string(detail), Version: g.Version,
 	}
 	return row, wrap(err, "write grant")
+}
+
+func orNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
 }
 
 func (r grantRow) grant() (access.Grant, error) {
@@ -125,42 +131,91 @@ func (t *tx) InsertGrant(ctx context.Context, g *access.Grant) error {
 	return nil
 }
 
-// LockGrant locks the rows of the grant and of its request at once, so that it
-// takes one statement.
-func (t *tx) LockGrant(ctx context.Context, id access.ID) (access.Grant, audit.Head, error) {
-	var row struct {
-		Grant     grantRow `gorm:"embedded"`
-		ChainSeq  int64
-		ChainHash string
-	}
-	err := t.with(ctx).Table("grants").Select("grants.*, requests.chain_seq, requests.chain_hash").
-		Joins("JOIN requests ON requests.id = grants.id").Where("grants.id = ?", int64(id)).
-		Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).Take(&row).Error
-	if err := missing(err, "grant"); err != nil {
-		return access.Grant{}, audit.Head{}, err
-	}
-	g, err := row.Grant.grant()
-	return g, audit.Head{Seq: row.ChainSeq, Hash: row.ChainHash}, err
+// heldRow is a grant with its request's chain, read together so that one
+// statement locks both.
+type heldRow struct {
+	Grant     grantRow `gorm:"embedded"`
+	ChainSeq  int64
+	ChainHash string
 }
 
-func (t *tx) SaveGrant(ctx context.Context, g *access.Grant) error {
-	before := g.Version
-	g.Version++
-	row, err := toGrantRow(*g)
-	if err != nil {
-		return err
+func (r heldRow) held() (core.Held, error) {
+	g, err := r.Grant.grant()
+	return core.Held{Grant: g, Chain: audit.Head{Seq: r.ChainSeq, Hash: r.ChainHash}}, err
+}
+
+func (t *tx) holding(ctx context.Context, options string) *gorm.DB {
+	return t.with(ctx).Table("grants").Select("grants.*, requests.chain_seq, requests.chain_hash").
+		Joins("JOIN requests ON requests.id = grants.id").
+		Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate, Options: options})
+}
+
+func (t *tx) LockGrant(ctx context.Context, id access.ID) (core.Held, error) {
+	var row heldRow
+	if err := missing(t.holding(ctx, "").Where("grants.id = ?", int64(id)).Take(&row).Error, "grant"); err != nil {
+		return core.Held{}, err
 	}
-	saved := t.with(ctx).Model(&grantRow{}).Where("id = ? AND version = ?", row.ID, before).
-		Select("state", "live", "ends", "detail", "version").Updates(&row)
-	if saved.Error == nil && saved.RowsAffected == 0 {
+	return row.held()
+}
+
+func (t *tx) LockDueGrants(ctx context.Context, now time.Time, limit int) ([]core.Held, error) {
+	var rows []heldRow
+	err := t.holding(ctx, clause.LockingOptionsSkipLocked).Where("grants.due <= ?", now.UTC()).
+		Order("grants.due").Limit(limit).Find(&rows).Error
+	if err != nil {
+		return nil, wrap(err, "lock grants that are due")
+	}
+	due := make([]core.Held, len(rows))
+	for i, row := range rows {
+		if due[i], err = row.held(); err != nil {
+			return nil, err
+		}
+	}
+	return due, nil
+}
+
+func (t *tx) SaveGrants(ctx context.Context, held []core.Held) error {
+	rows := make([]grantRow, len(held))
+	var grown []core.Held
+	for i, h := range held {
+		h.Version++
+		var err error
+		if rows[i], err = toGrantRow(h.Grant); err != nil {
+			return err
+		}
+		if h.Grown {
+			grown = append(grown, h)
+		}
+	}
+	saved := t.with(ctx).Clauses(clause.OnConflict{
+		Columns:   []clause.Column{{Name: "id"}},
+		DoUpdates: clause.AssignmentColumns([]string{"state", "live", "ends", "due", "detail", "version"}),
+		Where:     clause.Where{Exprs: []clause.Expression{gorm.Expr("grants.version = excluded.version - 1")}},
+	}).Create(&rows)
+	if saved.Error == nil && saved.RowsAffected != int64(len(rows)) {
 		return errs.New(errs.Conflict, "This access was changed in the meantime.")
 	}
-	return wrap(saved.Error, "save grant")
+	if saved.Error != nil || len(grown) == 0 {
+		return wrap(saved.Error, "save grants")
+	}
+	return t.saveChains(ctx, grown)
 }
 
-func (t *tx) SaveChain(ctx context.Context, id core.RequestID, chain audit.Head) error {
-	err := t.with(ctx).Model(&requestRow{}).Where("id = ?", int64(id)).Updates(map[string]any{
-		"chain_seq": chain.Seq, "chain_hash": chain.Hash, "version": gorm.Expr("version + 1"),
+// saveChains writes the ends of several requests' chains with one statement.
+func (t *tx) saveChains(ctx context.Context, grown []core.Held) error {
+	var seq, hash strings.Builder
+	var seqs, hashes, ids []any
+	for _, h := range grown {
+		seq.WriteString(" WHEN ? THEN CAST(? AS bigint)")
+		hash.WriteString(" WHEN ? THEN ?")
+		seqs = append(seqs, int64(h.ID), h.Chain.Seq)
+		hashes = append(hashes, int64(h.ID), h.Chain.Hash)
+		ids = append(ids, int64(h.ID))
+	}
+	err := t.with(ctx).Model(&requestRow{}).Where("id IN ?", ids).Updates(map[string]any{
+		"chain_seq":  gorm.Expr("CASE id"+seq.String()+" END", seqs...),
+		"chain_hash": gorm.Expr("CASE id"+hash.String()+" END", hashes...),
+		"version":    gorm.Expr("version + 1"),
 	}).Error
-	return wrap(err, "save the audit chain of "+id.String())
+	return wrap(err, "save audit chains")
 }

@@ -758,15 +758,14 @@ func Run(t *testing.T, newStore func(t *testing.T) (Store, Jobs)) {
 		require.ErrorIs(t, err, errs.Conflict, "a request gives one grant")
 
 		within(t, s, func(ctx context.Context, tx core.Tx) {
-			locked, chain, err := tx.LockGrant(ctx, g.ID)
+			held, err := tx.LockGrant(ctx, g.ID)
 			require.NoError(t, err)
-			require.Equal(t, got, locked)
-			require.Equal(t, r.Chain, chain)
-			locked.State, locked.Ends = access.Ended, time.Time{}
-			require.NoError(t, tx.SaveGrant(ctx, &locked))
-			require.EqualValues(t, 2, locked.Version)
-			require.NoError(t, tx.SaveChain(ctx, r.ID, audit.Head{Seq: 4, Hash: "next"}))
-			got = locked
+			require.Equal(t, core.Held{Grant: got, Chain: r.Chain}, held)
+			held.State, held.Ends = access.Ended, time.Time{}
+			held.Chain, held.Grown = audit.Head{Seq: 4, Hash: "next"}, true
+			require.NoError(t, tx.SaveGrants(ctx, []core.Held{held}))
+			got = held.Grant
+			got.Version++
 		})
 		found, err := s.Grants(t.Context(), []access.ID{g.ID, 99})
 		require.NoError(t, err)
@@ -775,8 +774,47 @@ func Run(t *testing.T, newStore func(t *testing.T) (Store, Jobs)) {
 		require.NoError(t, err)
 		require.Equal(t, audit.Head{Seq: 4, Hash: "next"}, after.Chain)
 		require.Equal(t, r.Version+1, after.Version, "whoever read the request before can't save it any more")
-		err = s.WithTx(t.Context(), func(ctx context.Context, tx core.Tx) error { return tx.SaveGrant(ctx, &g) })
+		err = s.WithTx(t.Context(), func(ctx context.Context, tx core.Tx) error { return tx.SaveGrants(ctx, []core.Held{{Grant: g}}) })
 		require.ErrorIs(t, err, errs.Conflict)
+	})
+
+	test("GrantsThatAreDueAreLockedAndSavedTogether", func(t *testing.T, s Store, _ Jobs) {
+		var ids []access.ID
+		for i, due := range []time.Duration{2, 1, 3, 0} {
+			r := request(fmt.Sprint(i))
+			insert(t, s, &r)
+			g := grant(access.ID(r.ID), "p1", "github")
+			if due > 0 {
+				g.Tended = noon.Add(due * time.Minute)
+			}
+			within(t, s, func(ctx context.Context, tx core.Tx) { require.NoError(t, tx.InsertGrant(ctx, &g)) })
+			ids = append(ids, g.ID)
+		}
+		numbers := func(due []core.Held, err error) []access.ID {
+			require.NoError(t, err)
+			found := []access.ID{}
+			for _, held := range due {
+				found = append(found, held.ID)
+			}
+			return found
+		}
+		within(t, s, func(ctx context.Context, tx core.Tx) {
+			require.Empty(t, numbers(tx.LockDueGrants(ctx, noon, 9)))
+			require.Equal(t, []access.ID{ids[1]}, numbers(tx.LockDueGrants(ctx, noon.Add(5*time.Minute), 1)), "the longest due first")
+			due, err := tx.LockDueGrants(ctx, noon.Add(2*time.Minute), 9)
+			require.Equal(t, []access.ID{ids[1], ids[0]}, numbers(due, err))
+			for i := range due {
+				due[i].Tended, due[i].Grown = time.Time{}, true
+				due[i].Chain = audit.Head{Seq: int64(10 + i), Hash: fmt.Sprint("end ", i)}
+			}
+			require.NoError(t, tx.SaveGrants(ctx, due))
+			require.Empty(t, numbers(tx.LockDueGrants(ctx, noon.Add(2*time.Minute), 9)))
+		})
+		heads, err := s.RequestHeads(t.Context(), []core.RequestID{core.RequestID(ids[0]), core.RequestID(ids[1])})
+		require.NoError(t, err)
+		require.Equal(t, map[core.RequestID]audit.Head{
+			core.RequestID(ids[1]): {Seq: 10, Hash: "end 0"}, core.RequestID(ids[0]): {Seq: 11, Hash: "end 1"},
+		}, heads)
 	})
 
 	test("GrantsAreListedByHolderAndByResource", func(t *testing.T, s Store, _ Jobs) {

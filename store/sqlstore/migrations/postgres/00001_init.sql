@@ -178,12 +178,14 @@ CREATE TABLE grants (
     state    text NOT NULL,
     live     boolean NOT NULL,
     ends     timestamptz, -- null: no end, or not started yet
+    due      timestamptz, -- when it is tended next; null: never
     detail   json NOT NULL,
     version  bigint NOT NULL
 ) WITH (fillfactor = 70);
 CREATE INDEX grants_holder ON grants (holder, id) WHERE live;
 CREATE INDEX grants_holder_ended ON grants (holder, id) WHERE NOT live;
 CREATE INDEX grants_resource ON grants (resource, id) WHERE live;
+CREATE INDEX grants_due ON grants (due) WHERE due IS NOT NULL;
 
 CREATE TABLE audit_events (
     chain  text NOT NULL,

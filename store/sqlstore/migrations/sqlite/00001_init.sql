@@ -177,12 +177,14 @@ CREATE TABLE grants (
     state    text NOT NULL,
     live     boolean NOT NULL,
     ends     timestamp, -- null: no end, or not started yet
+    due      timestamp, -- when it is tended next; null: never
     detail   text NOT NULL,
     version  bigint NOT NULL
 );
 CREATE INDEX grants_holder ON grants (holder, id) WHERE live;
 CREATE INDEX grants_holder_ended ON grants (holder, id) WHERE NOT live;
 CREATE INDEX grants_resource ON grants (resource, id) WHERE live;
+CREATE INDEX grants_due ON grants (due) WHERE due IS NOT NULL;
 
 CREATE TABLE audit_events (
     chain  text NOT NULL,
