@@ -27,6 +27,7 @@ func TestARuleDecidesWithoutAPersonAndIsRecorded(t *testing.T) {
 		{"Denies", flow.Auto{DenyWhen: `requester.name == "ana"`}, flow.Denied, `rule requester.name == "ana"`},
 		{"DeniesFirst", flow.Auto{ApproveWhen: `true`, DenyWhen: `true`}, flow.Denied, `rule true`},
 		{"DoesNotHold", flow.Auto{ApproveWhen: `"ops" in requester.groups`}, flow.Pending, ""},
+		{"MayBeDenied", flow.Auto{ApproveWhen: `true`, DenyWhen: `requester.attributes.floor == "2"`}, flow.Pending, ""},
 		{"CanNotBeEvaluated", flow.Auto{ApproveWhen: `requester.attributes.floor == "2"`, DenyWhen: `answers.x == 1`}, flow.Pending, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -171,23 +171,24 @@ func (l *lookup) find(ctx context.Context, step flow.Step, selectors []people.Se
 }
 
 // addresses evaluates a rule that returns addresses, of which at most one more
-// is looked at than a step can ask.
+// is looked at than a step can ask. One that can't be evaluated finds nobody.
 func (l *lookup) addresses(ctx context.Context, rule string) ([]string, error) {
 	facts, err := l.facts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	found, err := l.service.rules.Addresses(rule, facts)
-	if err != nil {
-		return nil, nil //nolint:nilerr // a rule that can't be evaluated finds nobody
+	if found, err := l.service.rules.Addresses(rule, facts); err == nil {
+		return found[:min(len(found), people.MaxAsked+1)], nil
 	}
-	return found[:min(len(found), people.MaxAsked+1)], nil
+	return nil, nil
 }
 
 // maxRuleShown is how much of a rule the record shows.
 const maxRuleShown = 500
 
-// verdict returns what the step's rules decide, or nil when people do.
+// verdict returns what the step's rules decide, or nil when people do. A rule
+// that can't be evaluated decides nothing; when it is the one that denies,
+// nothing is approved either.
 func (l *lookup) verdict(ctx context.Context, step flow.Step) (*flow.Verdict, error) {
 	if !step.Automatic(l.request.Run.Ask) {
 		return nil, nil
@@ -197,23 +198,11 @@ func (l *lookup) verdict(ctx context.Context, step flow.Step) (*flow.Verdict, er
 	if err != nil {
 		return nil, err
 	}
-	holds := func(rule string) bool {
-		if rule == "" {
-			return false
-		}
-		holds, err := l.service.rules.Holds(flow.When{CEL: rule}, facts)
-		return err == nil && holds
+	denies, unclear := l.holds(auto.DenyWhen, facts)
+	if denies {
+		return &flow.Verdict{Verb: flow.Deny, Rule: shownRule(auto.DenyWhen)}, nil
 	}
-	shown := func(rule string) string {
-		if runes := []rune(rule); len(runes) > maxRuleShown {
-			rule = string(runes[:maxRuleShown]) + "…"
-		}
-		return "rule " + rule
-	}
-	switch {
-	case holds(auto.DenyWhen):
-		return &flow.Verdict{Verb: flow.Deny, Rule: shown(auto.DenyWhen)}, nil
-	case !holds(auto.ApproveWhen):
+	if approves, _ := l.holds(auto.ApproveWhen, facts); !approves || unclear {
 		return nil, nil
 	}
 	if auto.Count > 0 {
@@ -224,7 +213,23 @@ func (l *lookup) verdict(ctx context.Context, step flow.Step) (*flow.Verdict, er
 			return nil, err
 		}
 	}
-	return &flow.Verdict{Verb: flow.Approve, Rule: shown(auto.ApproveWhen)}, nil
+	return &flow.Verdict{Verb: flow.Approve, Rule: shownRule(auto.ApproveWhen)}, nil
+}
+
+// holds reports whether a rule holds, and whether that can't be told.
+func (l *lookup) holds(rule string, facts flow.Facts) (holds, unclear bool) {
+	if rule == "" {
+		return false, false
+	}
+	holds, err := l.service.rules.Holds(flow.When{CEL: rule}, facts)
+	return holds && err == nil, err != nil
+}
+
+func shownRule(rule string) string {
+	if runes := []rune(rule); len(runes) > maxRuleShown {
+		rule = string(runes[:maxRuleShown]) + "…"
+	}
+	return "rule " + rule
 }
 
 // selectorsOf returns whom a step asks and how many persons it needs.

@@ -160,7 +160,7 @@ const (
 )
 
 // Auto decides a step without a person when it opens. A rule that can't be
-// evaluated decides nothing.
+// evaluated decides nothing, and keeps the other from approving.
 type Auto struct {
 	ApproveWhen string        `json:"approve_when,omitempty"` // CEL
 	DenyWhen    string        `json:"deny_when,omitempty"`    // CEL; it is looked at first
