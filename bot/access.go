@@ -12,7 +12,6 @@ import (
 	"github.com/usher-access/usher/core/catalog"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/flow"
-	"github.com/usher-access/usher/core/people"
 )
 
 const (
@@ -87,8 +86,14 @@ func (f *accessForm) draw(ctx context.Context, note string) (view.Form, error) {
 	if level == "" {
 		return f.form, nil
 	}
-	terms, err := f.bot.core.Terms(ctx, f.beneficiary(), catalog.LevelRef{Resource: resource.Name, Level: level}, how == howAtOnce)
-	if refusal, refused := errs.As(err); refused && refusal.Code == errs.Denied {
+	if how == howAtOnce {
+		delete(f.draft.Values, core.FieldFor) // emergencies are one's own
+	}
+	terms, err := f.bot.core.Terms(ctx, f.actor.Person, core.AccessSubmission{
+		Level: catalog.LevelRef{Resource: resource.Name, Level: level}, For: personID(f.draft.Values[core.FieldFor]),
+		Emergency: how == howAtOnce, Extends: f.draft.Extends,
+	})
+	if refusal, refused := errs.As(err); refused && refusal.Code != errs.Unavailable {
 		f.draft.Revision = ""
 		f.add(view.Text{Spans: words(refusal.Message)})
 		return f.form, nil
@@ -200,14 +205,6 @@ func with(values map[string][]string, key, value string) map[string][]string {
 	return values
 }
 
-// beneficiary returns for whom the form asks.
-func (f *accessForm) beneficiary() people.ID {
-	if id := personID(f.draft.Values[core.FieldFor]); id != "" {
-		return id
-	}
-	return f.actor.Person
-}
-
 // terms adds what a level asks for and warns of.
 func (f *accessForm) terms(ctx context.Context, t core.Terms) error {
 	if t.Level.Sensitive {
@@ -267,7 +264,10 @@ func (f *accessForm) onBehalf(ctx context.Context, t core.Terms) error {
 // redraw draws a form anew for what was chosen in it.
 func (b *Bot) redraw(ctx context.Context, in Interaction, actor core.Actor, e Redraw) (Response, error) {
 	draft, err := b.draft(ctx, in, e.ID)
-	if err != nil || draft.Resource == "" {
+	if err != nil {
+		return nil, err
+	}
+	if draft.Resource == "" {
 		return nil, errStale
 	}
 	draft.Values = e.Values
@@ -334,11 +334,7 @@ func submission(d Draft) (core.AccessSubmission, map[string]string) {
 // changedMeanwhile draws the form anew when it asks for something else by now,
 // because the policy changed or because it is for somebody else.
 func (b *Bot) changedMeanwhile(ctx context.Context, actor core.Actor, d *Draft, sub core.AccessSubmission) (Response, error) {
-	whom := sub.For
-	if whom == "" {
-		whom = actor.Person
-	}
-	terms, err := b.core.Terms(ctx, whom, sub.Level, sub.Emergency)
+	terms, err := b.core.Terms(ctx, actor.Person, sub)
 	if err != nil || terms.Revision == d.Revision {
 		return nil, err
 	}
@@ -359,8 +355,8 @@ func (b *Bot) searchAccess(ctx context.Context, in Interaction, actor core.Actor
 		persons, err := b.core.Beneficiaries(ctx, actor.Person, draft.Resource, text, listMax)
 		return Options{Options: personOptions(persons)}, err
 	}
-	level := catalog.LevelRef{Resource: draft.Resource, Level: first(draft.Values[inputLevel])}
-	terms, err := b.core.Terms(ctx, actor.Person, level, first(draft.Values[inputHow]) == howAtOnce)
+	sub, _ := submission(draft)
+	terms, err := b.core.Terms(ctx, actor.Person, sub)
 	if err != nil {
 		return nil, err
 	}

@@ -25,14 +25,20 @@ type Terms struct {
 	Revision  string    // changes with what the form asks
 }
 
-// Terms returns on what terms the person may have the level now. It returns
-// errs.Denied when the person may not, or not beside what they have.
-func (s *Service) Terms(ctx context.Context, id people.ID, level catalog.LevelRef, emergency bool) (Terms, error) {
-	p, err := activePerson(ctx, s.store, id)
+// Terms returns on what terms the form asks for access now: of its fields only
+// Level, For, Emergency and Extends count. It returns errs.Denied when the person
+// may not have the level, or not beside what they have, and errs.Invalid when the
+// actor may not ask for that person.
+func (s *Service) Terms(ctx context.Context, actor people.ID, sub AccessSubmission) (Terms, error) {
+	creator, err := activePerson(ctx, s.store, actor)
 	if err != nil {
 		return Terms{}, err
 	}
-	return s.terms(ctx, s.store, p, level, emergency, s.now())
+	requester, err := beneficiary(ctx, s.store, creator, sub)
+	if err != nil {
+		return Terms{}, err
+	}
+	return s.terms(ctx, s.store, requester, sub.Level, sub.Emergency, s.now())
 }
 
 func (s *Service) terms(

@@ -1,0 +1,208 @@
+package core_test
+
+import (
+	"crypto/rand"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/usher-access/usher/core"
+	"github.com/usher-access/usher/core/access"
+	"github.com/usher-access/usher/core/catalog"
+	"github.com/usher-access/usher/core/errs"
+	"github.com/usher-access/usher/core/flow"
+	"github.com/usher-access/usher/core/people"
+	"github.com/usher-access/usher/store/storetest/pgtest"
+)
+
+var (
+	erpRead = catalog.LevelRef{Resource: "erp", Level: "read"}
+	erpPay  = catalog.LevelRef{Resource: "erp", Level: "pay"}
+	bankUse = catalog.LevelRef{Resource: "bank", Level: "use"}
+)
+
+func asking(level catalog.LevelRef) core.AccessSubmission {
+	return core.AccessSubmission{Key: rand.Text(), Level: level, Duration: 10 * day}
+}
+
+func TestARequestForAccessRunsItsConditionsSequenceAndGivesAGrant(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", shop())
+	sub := asking(erpRead)
+	sub.Answers = flow.Answers{"why": {"To look"}}
+	r, err := h.Ask(t.Context(), h.as("ana"), sub)
+	require.NoError(t, err)
+	require.Equal(t, "ERP · Read", r.Title)
+	require.Equal(t, "engineers", r.Access.Condition)
+	require.Equal(t, h.ids["di"], r.Assignee, "the resource's owner looks after it")
+	require.Equal(t, []string{"bo"}, h.asked(r))
+	again, err := h.Ask(t.Context(), h.as("ana"), sub)
+	require.NoError(t, err)
+	require.Equal(t, r.ID, again.ID, "one form is one request")
+
+	r, err = h.Decide(t.Context(), h.as("bo"), core.StepRef{Request: r.ID, Step: "manager"}, flow.Approve, "")
+	require.NoError(t, err)
+	require.Equal(t, flow.Approved, r.Run.State)
+	g := h.grant(t, access.ID(r.ID))
+	require.Equal(t, access.Active, g.State)
+	require.Equal(t, h.now().Add(10*day), g.Ends)
+}
+
+func TestNobodyAsksTwiceForTheSameEvenWithTwoFormsAtOnce(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, pgtest.NewDatabase(t), shop())
+	const forms = 8
+	results := make([]error, forms)
+	var all sync.WaitGroup
+	for i := range forms {
+		all.Go(func() { _, results[i] = h.Ask(t.Context(), h.as("ana"), asking(erpRead)) })
+	}
+	all.Wait()
+	filed := 0
+	for _, err := range results {
+		if err == nil {
+			filed++
+			continue
+		}
+		require.ErrorIs(t, err, errs.Conflict)
+		require.ErrorContains(t, err, "REQ-1 asks for this already")
+	}
+	require.Equal(t, 1, filed)
+}
+
+func TestWhatIsEnteredMustBeWithinTheCondition(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", shop())
+	for name, change := range map[string]func(*core.AccessSubmission){
+		"TooLong":   func(s *core.AccessSubmission) { s.Duration = 31 * day },
+		"NoLength":  func(s *core.AccessSubmission) { s.Duration = 0 },
+		"OtherUser": func(s *core.AccessSubmission) { s.For = h.ids["cy"] },
+		"Nobody":    func(s *core.AccessSubmission) { s.For = "p-none" },
+	} {
+		sub := asking(erpRead)
+		change(&sub)
+		_, err := h.Ask(t.Context(), h.as("ana"), sub)
+		refusal, ok := errs.As(err)
+		require.True(t, ok, name)
+		require.Equal(t, errs.Invalid, refusal.Code, name)
+		require.Len(t, refusal.Fields, 1, name)
+	}
+	_, err := h.Ask(t.Context(), h.as("ivy"), asking(erpRead))
+	require.ErrorIs(t, err, errs.Denied, "no condition lets Ivy ask")
+	fixed, err := h.Ask(t.Context(), h.as("ana"), asking(erpPay))
+	require.NoError(t, err)
+	require.Equal(t, day, fixed.Run.Ask.Duration, "a fixed duration is nobody's choice")
+}
+
+func TestOnlyManagersAskForTheirReportsAndSeeTheirTerms(t *testing.T) {
+	t.Parallel()
+
+	p := shop()
+	p.Resources[0].OnBehalfOf = catalog.BehalfReports
+	h := newHouse(t, "", p)
+	sub := asking(erpRead)
+	sub.For = h.ids["ana"]
+	for _, stranger := range []string{"cy", "gil", "ivy"} {
+		_, err := h.Terms(t.Context(), h.ids[stranger], sub)
+		require.ErrorIs(t, err, errs.Invalid, stranger)
+		_, err = h.Ask(t.Context(), h.as(stranger), sub)
+		require.ErrorIs(t, err, errs.Invalid, stranger)
+	}
+	found, err := h.Beneficiaries(t.Context(), h.ids["bo"], "erp", "an", 10)
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	r, err := h.Ask(t.Context(), h.as("bo"), sub)
+	require.NoError(t, err)
+	require.Equal(t, h.ids["ana"], r.Requester)
+	require.Equal(t, h.ids["bo"], r.Creator)
+	require.Equal(t, []people.ID{h.ids["bo"]}, r.Followers, "who asks for somebody else follows")
+}
+
+func TestAConflictIsSeenWithWhatIsHeldAndWithWhatIsAskedFor(t *testing.T) {
+	t.Parallel()
+
+	for then, check := range map[catalog.ConflictRule]func(t *testing.T, r core.Request, err error){
+		catalog.ConflictBlock: func(t *testing.T, _ core.Request, err error) { require.ErrorIs(t, err, errs.Denied) },
+		catalog.ConflictWarn: func(t *testing.T, r core.Request, err error) {
+			require.NoError(t, err)
+			require.Len(t, r.Access.Conflicts, 1)
+			require.Equal(t, "owner", r.Run.Flow.Steps[0].ID)
+		},
+		catalog.ConflictSequence: func(t *testing.T, r core.Request, err error) {
+			require.NoError(t, err)
+			require.Len(t, r.Access.Conflicts, 1)
+			_, _, found := r.Run.Flow.Step("manager")
+			require.True(t, found, "the conflict's sequence is asked instead")
+		},
+	} {
+		t.Run(string(then), func(t *testing.T) {
+			t.Parallel()
+
+			p := shop()
+			p.Conflicts[0].Then, p.Conflicts[0].Sequence = then, "ask-why"
+			h := newHouse(t, "", p)
+			_, err := h.Ask(t.Context(), h.as("ana"), asking(erpPay))
+			require.NoError(t, err)
+			r, err := h.Ask(t.Context(), h.as("ana"), asking(bankUse))
+			check(t, r, err)
+		})
+	}
+}
+
+func TestEmergencyAccessIsGivenAtOnceOnlyToThoseWhoMay(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", shop())
+	sub := asking(erpPay)
+	sub.Emergency, sub.Duration, sub.Answers = true, 2*time.Hour, flow.Answers{"reason": {"It is down"}}
+	_, err := h.Ask(t.Context(), h.as("ana"), sub)
+	require.ErrorIs(t, err, errs.Denied)
+	long := sub
+	long.Duration = 5 * time.Hour
+	_, err = h.Ask(t.Context(), h.as("ivy"), long)
+	require.ErrorIs(t, err, errs.Invalid)
+	mute := sub
+	mute.Answers = nil
+	_, err = h.Ask(t.Context(), h.as("ivy"), mute)
+	require.ErrorIs(t, err, errs.Invalid, "a reason is required")
+
+	r, err := h.Ask(t.Context(), h.as("ivy"), sub)
+	require.NoError(t, err)
+	require.True(t, r.Access.BreakGlass)
+	require.Equal(t, access.Active, h.grant(t, access.ID(r.ID)).State)
+	require.Equal(t, []string{"di"}, h.asked(r), "owners review where nobody else is named")
+	r, err = h.Complete(t.Context(), h.as("di"), core.StepRef{Request: r.ID, Step: "review"}, "fine")
+	require.NoError(t, err)
+	require.Equal(t, flow.Approved, r.Run.State)
+	require.Equal(t, h.now().Add(2*time.Hour), h.grant(t, access.ID(r.ID)).Ends, "the review gives nothing more")
+}
+
+func TestOnlyWhatIsHeldIsExtended(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", shop())
+	sub := asking(erpPay)
+	r, err := h.Ask(t.Context(), h.as("ana"), sub)
+	require.NoError(t, err)
+	_, err = h.Decide(t.Context(), h.as("di"), core.StepRef{Request: r.ID, Step: "owner"}, flow.Approve, "")
+	require.NoError(t, err)
+	more := asking(erpPay)
+	more.Extends = r.ID
+	_, err = h.Ask(t.Context(), h.as("bo"), more)
+	require.ErrorIs(t, err, errs.Conflict, "it is Ana's")
+	_, err = h.Ask(t.Context(), h.as("ana"), asking(erpPay))
+	require.ErrorIs(t, err, errs.Conflict, "Ana has it")
+	longer, err := h.Ask(t.Context(), h.as("ana"), more)
+	require.NoError(t, err)
+	_, err = h.Decide(t.Context(), h.as("di"), core.StepRef{Request: longer.ID, Step: "owner"}, flow.Approve, "")
+	require.NoError(t, err)
+	require.Equal(t, h.now().Add(2*day), h.grant(t, access.ID(r.ID)).Ends)
+	more.Key = rand.Text()
+	_, err = h.Ask(t.Context(), h.as("ana"), more)
+	require.ErrorIs(t, err, errs.Conflict, "once is as often as the condition says")
+}
