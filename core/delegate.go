@@ -101,7 +101,7 @@ func (s *Service) EndDelegation(ctx context.Context, actor Actor) error {
 // Delegations are what a person has delegated and what others have delegated to
 // them.
 type Delegations struct {
-	Given    *people.Delegation // nil: none; it may be over, or still to come
+	Given    *people.Delegation // nil: none; it may be still to come
 	Received []people.Delegation
 	People   map[people.ID]people.Person // whom they mention
 }

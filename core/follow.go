@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -29,8 +30,11 @@ func (s *Service) Unfollow(ctx context.Context, actor Actor, id RequestID) (Requ
 }
 
 // AddFollower makes somebody follow the request. Those who look after it and the
-// requester may; anybody else gets errs.Denied.
+// requester may; anybody else gets errs.Denied. For oneself it is Follow.
 func (s *Service) AddFollower(ctx context.Context, actor Actor, id RequestID, follower people.ID) (Request, error) {
+	if follower == actor.Person {
+		return s.Follow(ctx, actor, id)
+	}
 	return s.setFollower(ctx, actor, id, follower, true)
 }
 
@@ -53,8 +57,10 @@ func (s *Service) setFollower(ctx context.Context, actor Actor, id RequestID, fo
 		if err != nil || slices.Contains(r.Followers, follower) == follows {
 			return err
 		}
-		if _, err := activePerson(ctx, tx, follower); err != nil {
+		if _, err := activePerson(ctx, tx, follower); errors.Is(err, errs.Denied) {
 			return errs.New(errs.Invalid, "Choose an active person from the list.")
+		} else if err != nil {
+			return err
 		}
 		kind := "follower left"
 		if follows {

@@ -16,6 +16,8 @@ func TestFollowersSeeARequestAndCanNotAct(t *testing.T) {
 	r := h.submit(t, "ana")
 	_, err := h.Follow(t.Context(), h.as("cy"), r.ID)
 	require.ErrorIs(t, err, errs.NotFound, "it is not their business")
+	_, err = h.AddFollower(t.Context(), h.as("cy"), r.ID, h.ids["cy"])
+	require.ErrorIs(t, err, errs.NotFound)
 	_, err = h.AddFollower(t.Context(), h.as("cy"), r.ID, h.ids["di"])
 	require.ErrorIs(t, err, errs.Denied)
 	for range 2 {
