@@ -22,6 +22,8 @@ const (
 	// callLease is longer than a job may run: when it is over and nothing was
 	// saved, the process died.
 	callLease = 15 * time.Second
+
+	maxProblem = 500 // characters of what an outside system says went wrong
 )
 
 // WorkRef names an action of a grant.
@@ -116,11 +118,11 @@ func (s *Service) call(ctx context.Context, order Order) (*failure, error) {
 	case err == nil:
 		return nil, nil
 	case final:
-		return &failure{Why: refused.Why, final: true}, nil
+		return &failure{Why: shorten(refused.Why, maxProblem), final: true}, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	default:
-		return &failure{Why: err.Error()}, nil
+		return &failure{Why: shorten(err.Error(), maxProblem)}, nil
 	}
 }
 
@@ -176,12 +178,15 @@ func written(ctx context.Context, r Reader, request Request) (map[string]string,
 
 // hands returns who is to do an action that nothing else can do: the assignees
 // of a task, else the request assignee, else the resource's owners. It is never
-// the one who gets the access, unless policy names them.
+// the one who gets the access, unless policy names nobody else.
 func (l *lookup) hands(ctx context.Context, a flow.Action) ([]people.ID, error) {
 	request := l.request
 	if a.Task != nil {
 		selectors := slices.Concat(a.Task.Assignees, a.Task.Fallback)
 		found, err := l.find(ctx, flow.Step{Task: a.Task}, selectors)
+		if others := without(found, request.Requester); len(others) > 0 {
+			found = others
+		}
 		if err != nil || len(found) > 0 {
 			return found, err
 		}
@@ -190,7 +195,11 @@ func (l *lookup) hands(ctx context.Context, a flow.Action) ([]people.ID, error) 
 		return []people.ID{request.Assignee}, nil
 	}
 	owners, err := ownersOf(ctx, l.tx, request.Run.Ask.Resource)
-	return slices.DeleteFunc(owners, func(id people.ID) bool { return id == request.Requester }), err
+	return without(owners, request.Requester), err
+}
+
+func without(ids []people.ID, id people.ID) []people.ID {
+	return slices.DeleteFunc(slices.Clone(ids), func(other people.ID) bool { return other == id })
 }
 
 // ownersOf returns the active owners of a resource: nobody when it is gone.

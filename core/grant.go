@@ -116,8 +116,12 @@ func (s *Service) changeGrant(
 		if err != nil {
 			return err
 		}
-		out = change.last
-		return change.save(ctx, tx)
+		err = change.save(ctx, tx)
+		out = held.Grant
+		if len(change.held) > 0 {
+			out = change.held[0].Grant
+		}
+		return err
 	})
 	return out, err
 }
@@ -126,8 +130,7 @@ func (s *Service) changeGrant(
 type grantChange struct {
 	actor  Actor
 	now    time.Time
-	last   access.Grant // as it is after the last event
-	held   []Held       // what is different now
+	held   []Held // what is different now
 	events []audit.Event
 }
 
@@ -144,7 +147,6 @@ func (c *grantChange) advance(ctx context.Context, tx Tx, held Held, g access.Gr
 	if err := schedule(ctx, tx, held.Grant, &g); err != nil {
 		return err
 	}
-	c.last = g
 	if reflect.DeepEqual(held.Grant, g) {
 		return nil
 	}

@@ -265,6 +265,28 @@ func TestPeopleDoWhatNothingIsConnectedFor(t *testing.T) {
 	require.Equal(t, "Take back: Add to the rota", g.Take[0].Name())
 }
 
+func TestNobodyFinishesTheirOwnAccessWhereSomebodyElseMay(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", policy())
+	task := flow.Action{Kind: flow.ActionTask, Title: "Add to the rota", Task: &flow.Task{Assignees: selectors(t, "group:eng")}}
+	alone := flow.Action{Kind: flow.ActionTask, Title: "Read the rules", Task: &flow.Task{Assignees: selectors(t, "requester")}}
+	r := h.wait(t, wish{who: "ana", actions: []flow.Action{task, alone}})
+	h.approve(t, r)
+	h.work(t)
+	g := h.grant(t, r.GrantID())
+	require.ElementsMatch(t, []people.ID{h.ids["bo"], h.ids["cy"]}, g.Give[0].Asked)
+	_, err := h.FinishGrantWork(t.Context(), h.as("ana"), core.WorkRef{Grant: g.ID, Key: g.Give[0].Key}, "")
+	require.ErrorIs(t, err, errs.Denied)
+	_, err = h.FinishGrantWork(t.Context(), h.as("cy"), core.WorkRef{Grant: g.ID, Key: g.Give[0].Key}, "")
+	require.NoError(t, err)
+	h.work(t)
+	g, err = h.FinishGrantWork(t.Context(), h.as("ana"), core.WorkRef{Grant: g.ID, Key: g.Give[1].Key}, "")
+	require.NoError(t, err, "policy asks the requester alone")
+	require.Equal(t, access.Active, g.State)
+	require.Equal(t, g.Version, h.grant(t, g.ID).Version)
+}
+
 func TestOnlyTheHolderHandsBackAndOnlyThoseWhoLookAfterItRevoke(t *testing.T) {
 	t.Parallel()
 

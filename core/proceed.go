@@ -225,11 +225,14 @@ func (l *lookup) holds(rule string, facts flow.Facts) (holds, unclear bool) {
 	return holds && err == nil, err != nil
 }
 
-func shownRule(rule string) string {
-	if runes := []rune(rule); len(runes) > maxRuleShown {
-		rule = string(runes[:maxRuleShown]) + "…"
+func shownRule(rule string) string { return "rule " + shorten(rule, maxRuleShown) }
+
+// shorten cuts a text that has more characters than allowed.
+func shorten(text string, most int) string {
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most]) + "…"
 	}
-	return "rule " + rule
+	return text
 }
 
 // selectorsOf returns whom a step asks and how many persons it needs.

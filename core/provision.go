@@ -14,7 +14,8 @@ import (
 // order again, with the same Key, and then does nothing twice.
 //
 // It returns a *Refused when trying again is pointless, and any other error when
-// it may work next time.
+// it may work next time. People who look after the action read either, so they
+// say in words what is wrong, and contain no secrets.
 type Provisioner interface {
 	Provision(ctx context.Context, o Order) error
 }

@@ -243,8 +243,9 @@ func (w *walk) approve(id core.RequestID) {
 func (w *walk) end(id core.RequestID) {
 	w.Helper()
 
-	over := time.Now().UTC().Add(-time.Second)
-	w.exec(`UPDATE grants SET ends = $2, detail = (detail::jsonb || jsonb_build_object('ends', $3::text))::json WHERE id = $1`,
+	over := time.Now().UTC().Add(-time.Second).Truncate(time.Microsecond)
+	w.exec(`UPDATE grants SET ends = $2, due = $2,
+		detail = (detail::jsonb || jsonb_build_object('ends', $3::text, 'tended', $3::text))::json WHERE id = $1`,
 		int64(id), over, over.Format(time.RFC3339Nano))
 	require.NoError(w, w.parts.store.Enqueue(w.Context(), core.TendGrant{Grant: access.ID(id), Due: over}))
 }

@@ -177,14 +177,14 @@ func (t *tx) LockDueGrants(ctx context.Context, now time.Time, limit int) ([]cor
 func (t *tx) SaveGrants(ctx context.Context, held []core.Held) error {
 	rows := make([]grantRow, len(held))
 	var grown []core.Held
-	for i, h := range held {
-		h.Version++
+	for i := range held {
+		held[i].Version++
 		var err error
-		if rows[i], err = toGrantRow(h.Grant); err != nil {
+		if rows[i], err = toGrantRow(held[i].Grant); err != nil {
 			return err
 		}
-		if h.Grown {
-			grown = append(grown, h)
+		if held[i].Grown {
+			grown = append(grown, held[i])
 		}
 	}
 	saved := t.with(ctx).Clauses(clause.OnConflict{

@@ -763,9 +763,10 @@ func Run(t *testing.T, newStore func(t *testing.T) (Store, Jobs)) {
 			require.Equal(t, core.Held{Grant: got, Chain: r.Chain}, held)
 			held.State, held.Ends = access.Ended, time.Time{}
 			held.Chain, held.Grown = audit.Head{Seq: 4, Hash: "next"}, true
-			require.NoError(t, tx.SaveGrants(ctx, []core.Held{held}))
-			got = held.Grant
-			got.Version++
+			saved := []core.Held{held}
+			require.NoError(t, tx.SaveGrants(ctx, saved))
+			got = saved[0].Grant
+			require.EqualValues(t, 2, got.Version)
 		})
 		found, err := s.Grants(t.Context(), []access.ID{g.ID, 99})
 		require.NoError(t, err)
