@@ -48,8 +48,9 @@ type Judged struct {
 // Foreseen is a step and who would be asked now if the request came to it.
 type Foreseen struct {
 	flow.Step
-	People []people.Person
-	Why    string // why nobody, or too few, would be asked
+	People  []people.Person
+	Why     string        // why nobody, or too few, would be asked
+	Verdict *flow.Verdict // what rules would decide without them, while nothing is answered; nil: nothing
 }
 
 // errForeseen undoes the transaction of an explanation, which changes nothing.
@@ -183,15 +184,21 @@ func (s *Service) foreseeSteps(ctx context.Context, tx Tx, e *Explanation, c cat
 		f := Foreseen{Step: step}
 		if step.Asks() {
 			var reached flow.Reached
-			if err := s.look(tx, r, now).ask(ctx, step, &reached); err != nil {
+			l := s.look(tx, r, now)
+			if err := l.ask(ctx, step, &reached); err != nil {
 				return err
 			}
 			if f, err = foreseen(ctx, tx, step, reached.Assignees); err != nil {
 				return err
 			}
 			f.Why = reached.Why
+			if f.Verdict, err = l.verdict(ctx, step); err != nil {
+				return err
+			}
 		}
-		e.tell(len(f.People), "those whom "+step.Name()+" asks")
+		if f.Verdict == nil {
+			e.tell(len(f.People), "those whom "+step.Name()+" asks")
+		}
 		e.Steps = append(e.Steps, f)
 	}
 	return e.foreseeGiving(ctx, s.look(tx, r, now))

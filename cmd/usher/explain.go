@@ -89,6 +89,9 @@ func showSteps(w io.Writer, e core.Explanation) {
 		if f.When != nil {
 			fmt.Fprintf(w, "     only if %s\n", f.When)
 		}
+		if f.Verdict != nil {
+			fmt.Fprintf(w, "     decided without anybody: %s, by %s\n", f.Verdict.Verb, f.Verdict.Rule)
+		}
 	}
 	for _, f := range e.Giving {
 		fmt.Fprintf(w, "  then %s (task)%s\n", f.Name(), whoIsAsked(f))
