@@ -274,11 +274,11 @@ func mayFinish(ctx context.Context, r Reader, id people.ID, g access.Grant) erro
 	if id == g.Holder {
 		return errs.New(errs.Denied, "It is your own access, so somebody else must look after this.")
 	}
-	if looks, err := looksAfter(ctx, r, id, g); err != nil || looks {
-		return err
-	}
 	request, err := r.Request(ctx, RequestID(g.ID))
 	if err != nil {
+		return err
+	}
+	if looks, err := looksAfter(ctx, r, id, request); err != nil || looks {
 		return err
 	}
 	teams, err := r.TeamsOf(ctx, id)
@@ -288,13 +288,12 @@ func mayFinish(ctx context.Context, r Reader, id people.ID, g access.Grant) erro
 	return errs.New(errs.Denied, "This is not yours to look after, so nothing was changed.")
 }
 
-// looksAfter reports whether the person is the request assignee of a grant's
-// request or an owner of its resource.
-func looksAfter(ctx context.Context, r Reader, id people.ID, g access.Grant) (bool, error) {
-	request, err := r.Request(ctx, RequestID(g.ID))
-	if err != nil || id == request.Assignee {
-		return err == nil, err
+// looksAfter reports whether the person is the request assignee, or an owner of
+// the resource that the request is about.
+func looksAfter(ctx context.Context, r Reader, id people.ID, request Request) (bool, error) {
+	if id == request.Assignee {
+		return true, nil
 	}
-	owners, err := ownersOf(ctx, r, g.Resource)
+	owners, err := ownersOf(ctx, r, request.Run.Ask.Resource)
 	return slices.Contains(owners, id), err
 }

@@ -51,7 +51,11 @@ func mayRevoke(ctx context.Context, r Reader, id people.ID, g access.Grant) erro
 	if _, err := activePerson(ctx, r, id); err != nil {
 		return err
 	}
-	if looks, err := looksAfter(ctx, r, id, g); err != nil || looks {
+	request, err := r.Request(ctx, RequestID(g.ID))
+	if err != nil {
+		return err
+	}
+	if looks, err := looksAfter(ctx, r, id, request); err != nil || looks {
 		return err
 	}
 	return errs.New(errs.Denied, "Only owners of the resource can take this access away, so nothing was changed.")
