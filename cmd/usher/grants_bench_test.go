@@ -11,6 +11,8 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/require"
 
+	"github.com/usher-access/usher/core"
+	"github.com/usher-access/usher/core/access"
 	"github.com/usher-access/usher/store/queue"
 	"github.com/usher-access/usher/store/sqlstore"
 	"github.com/usher-access/usher/store/storetest"
@@ -25,8 +27,8 @@ var benchGrants = number("BENCH_GRANTS", 100_000)
 func BenchmarkGrantsEnd(b *testing.B) {
 	database := pgtest.NewDatabase(b)
 	usher := startChild(b, Config{DatabaseURL: database})
-	end := time.Now().Add(20 * time.Second).Truncate(time.Second)
-	db := seedGrants(b, database, end)
+	end := time.Now().Add(20*time.Second + time.Duration(benchGrants)*time.Millisecond).Truncate(time.Second)
+	db := seedGrants(b, database, benchGrants, end)
 	require.True(b, time.Now().Before(end), "the grants are there before they end")
 	time.Sleep(time.Until(end))
 	count := func(query string) int {
@@ -60,7 +62,7 @@ func BenchmarkGrantsEnd(b *testing.B) {
 
 // seedGrants fills the database with grants that end at the moment, as approved
 // requests leave them.
-func seedGrants(b testing.TB, database string, end time.Time) *sql.DB {
+func seedGrants(b testing.TB, database string, n int, end time.Time) *sql.DB {
 	b.Helper()
 
 	db, err := sql.Open("pgx", database)
@@ -77,7 +79,7 @@ func seedGrants(b testing.TB, database string, end time.Time) *sql.DB {
 		`INSERT INTO people SELECT 'p' || i, 'p' || i || '@acme.example', 'Person ' || i, '', '', true, '{}', 'person ' || i FROM generate_series(0, 999) i`,
 		fmt.Sprintf(`INSERT INTO requests (key, type, title, team, requester, creator, assignee, resource, access, followers, pending, unassigned, flow, run, version, chain_seq, chain_hash, created_at, updated_at)
 			SELECT 'key' || i, '', 'GitHub · Member', '', 'p' || i %% 1000, 'p' || i %% 1000, '', 'github', '%s', 'null', false, false, '%s', '%s', 2, 1, 'h', now(), now() FROM generate_series(1, %d) i`,
-			given, flow, run, benchGrants),
+			given, flow, run, n),
 		fmt.Sprintf(`INSERT INTO grants (id, holder, resource, level, state, live, ends, due, detail, version)
 			SELECT id, requester, 'github', 'member', 'active', true, '%s', '%s', '%s', 1 FROM requests`, at, at, grant),
 		`INSERT INTO audit_events SELECT 'REQ-' || id, 1, now(), 'p0', 'slack', 'access given', '', '[]', '', 'h' FROM requests`,
@@ -89,6 +91,25 @@ func seedGrants(b testing.TB, database string, end time.Time) *sql.DB {
 		require.NoError(b, err, statement)
 	}
 	return db
+}
+
+func TestSeedGrantsFitTheDatabase(t *testing.T) {
+	t.Parallel()
+
+	database := pgtest.NewDatabase(t)
+	c := &Config{DatabaseURL: database}
+	require.NoError(t, migrateCommand{}.Run(t.Context(), c, streams{out: t.Output(), err: t.Output()}))
+	end := time.Now().Add(-time.Second).Truncate(time.Second)
+	db := seedGrants(t, database, 3, end)
+	require.NoError(t, withParts(t.Context(), c, streams{out: t.Output(), err: t.Output()}, false, func(p *parts) error {
+		var id int64
+		require.NoError(t, db.QueryRowContext(t.Context(), "SELECT max(id) FROM grants").Scan(&id))
+		require.NoError(t, p.core.TendGrant(t.Context(), core.TendGrant{Grant: access.ID(id), Due: end.UTC()}))
+		var live int
+		require.NoError(t, db.QueryRowContext(t.Context(), "SELECT count(*) FROM grants WHERE live").Scan(&live))
+		require.Zero(t, live, "those that end at once end together")
+		return nil
+	}))
 }
 
 // rawRiver returns how many jobs that do nothing a queue does in a second.

@@ -131,11 +131,15 @@ func TestInboxesUseTheirIndexes(t *testing.T) {
 	for query, index := range map[string]string{
 		"SELECT * FROM requests WHERE requester = 'p1' AND pending AND id < 9 ORDER BY id DESC LIMIT 5":                                                                 "requests_mine",
 		"SELECT requests.* FROM requests JOIN asked ON asked.request = requests.id WHERE asked.person = 'p1' AND asked.request < 9 ORDER BY asked.request DESC LIMIT 5": "asked_person",
-		"SELECT * FROM postings WHERE request = 1":                                       "postings_request_kind",
-		"SELECT * FROM accounts WHERE person = 'p1' AND platform = 'slack'":              "accounts_person",
-		"SELECT * FROM delegations WHERE delegate = 'p1' ORDER BY starts, person":        "delegations_delegate",
-		"SELECT count(*) FROM auto_decisions WHERE rule = 'type:vpn/ok'":                 "auto_decisions_rule",
-		"SELECT delegations.* FROM delegations WHERE delegations.person IN ('p1', 'p2')": "delegations_pkey",
+		"SELECT * FROM grants WHERE holder = 'p1' AND live AND id < 9 ORDER BY id DESC LIMIT 5":                                                                         "grants_holder",
+		"SELECT * FROM grants WHERE holder = 'p1' AND NOT live AND id < 9 ORDER BY id DESC LIMIT 5":                                                                     "grants_holder_ended",
+		"SELECT * FROM grants WHERE resource = 'github' AND live AND id < 9 ORDER BY id DESC LIMIT 5":                                                                   "grants_resource",
+		"SELECT * FROM grants WHERE due <= now() ORDER BY due LIMIT 5":                                                                                                  "grants_due",
+		"SELECT * FROM postings WHERE request = 1":                                                                                                                      "postings_request_kind",
+		"SELECT * FROM accounts WHERE person = 'p1' AND platform = 'slack'":                                                                                             "accounts_person",
+		"SELECT * FROM delegations WHERE delegate = 'p1' ORDER BY starts, person":                                                                                       "delegations_delegate",
+		"SELECT count(*) FROM auto_decisions WHERE rule = 'type:vpn/ok'":                                                                                                "auto_decisions_rule",
+		"SELECT delegations.* FROM delegations WHERE delegations.person IN ('p1', 'p2')":                                                                                "delegations_pkey",
 	} {
 		rows, err := conn.QueryContext(t.Context(), "EXPLAIN "+query)
 		require.NoError(t, err)
