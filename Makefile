@@ -31,7 +31,7 @@ fuzz: ## Run each fuzz target for FUZZTIME (30s)
 	done
 
 .PHONY: bench
-bench: ## Measure decisions, requests, pages, and grants that end, beside what is possible
+bench: ## Measure decisions, requests, grants, the catalogue, pages and live panes
 	@.ci/deps postgres redis cc
 	@PG_DURABLE=1 .ci/with-servers go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./cmd/usher
 

@@ -73,11 +73,18 @@ func (s *Service) beginGrant(ctx context.Context, tx Tx, r Request, actor Actor,
 }
 
 // extend moves the end of the grant that an approved request is to extend. A
-// grant that is over by now stays over, and the record says so.
+// grant that is over by now stays over, one of a higher level than was approved
+// keeps its end, and the record says so.
 func (s *Service) extend(ctx context.Context, tx Tx, r Request, now time.Time) ([]audit.Event, error) {
 	held, err := tx.LockGrant(ctx, r.GrantID())
 	if err != nil {
 		return nil, err
+	}
+	notExtended := func(why string) []audit.Event {
+		return []audit.Event{{Chain: r.ID.String(), At: now, Kind: "access not extended", Note: why}}
+	}
+	if r.Run.Ask.Level != held.Level {
+		return notExtended("another level was approved"), nil
 	}
 	change := grantChange{now: now}
 	event := access.Extended{By: r.Requester, Duration: r.Run.Ask.Duration}
@@ -85,7 +92,7 @@ func (s *Service) extend(ctx context.Context, tx Tx, r Request, now time.Time) (
 		err = change.save(ctx, tx)
 	}
 	if refusal, refused := errors.AsType[*access.Refusal](err); refused {
-		return []audit.Event{{Chain: r.ID.String(), At: now, Kind: "access not extended", Note: string(refusal.Why)}}, nil
+		return notExtended(string(refusal.Why)), nil
 	}
 	return nil, err
 }

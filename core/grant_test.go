@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -22,6 +23,7 @@ import (
 // wish is access that somebody asks for in a test.
 type wish struct {
 	who        string
+	level      string // empty: admin
 	duration   time.Duration
 	start      time.Time
 	extends    core.RequestID
@@ -36,7 +38,7 @@ func (h *house) wait(t *testing.T, w wish) core.Request {
 	t.Helper()
 
 	now := h.now()
-	ask := &flow.Ask{Resource: "github", Level: "admin", Lower: w.lower, Duration: w.duration}
+	ask := &flow.Ask{Resource: "github", Level: cmp.Or(w.level, "admin"), Lower: w.lower, Duration: w.duration}
 	run, _ := flow.Start(flow.Flow{Steps: []flow.Step{approve("ok", flow.Approval{})}}, h.ids[w.who], ask, nil, now)
 	run, _, err := flow.Advance(run, flow.Reached{Step: "ok", Assignees: []people.ID{h.ids["bo"]}}, now)
 	require.NoError(t, err)
@@ -374,6 +376,17 @@ func TestAnApprovedExtensionMovesTheEndAndOpensNoSecondGrant(t *testing.T) {
 	h.pass(30 * time.Minute)
 	h.work(t)
 	require.Equal(t, access.Ended, h.grant(t, g.ID).State)
+}
+
+func TestAnExtensionOfALowerLevelExtendsNothing(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", policy())
+	first := h.wait(t, wish{who: "ana", duration: time.Hour, extensions: 1})
+	g := h.approve(t, first)
+	more := h.wait(t, wish{who: "ana", level: "member", duration: time.Hour, extends: first.ID})
+	require.Equal(t, g.Ends, h.approve(t, more).Ends)
+	require.Contains(t, h.recorded(t, more.ID), "access not extended")
 }
 
 func TestAScheduledGrantStartsByItself(t *testing.T) {
