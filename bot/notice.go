@@ -8,15 +8,20 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/usher-access/usher/bot/view"
 	"github.com/usher-access/usher/core"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/flow"
+	"github.com/usher-access/usher/core/people"
 )
 
 // Notify works core.Notice: it sends somebody another copy of the card that the
 // notice is about, which is kept up to date like the first. Repeated, it sends
 // nothing more.
 func (b *Bot) Notify(ctx context.Context, job core.Notice) error {
+	if job.Topic == core.NoticeDelegated {
+		return b.tellDelegate(ctx, job)
+	}
 	r, err := b.core.Case(ctx, job.Request)
 	if errors.Is(err, errs.NotFound) {
 		return nil
@@ -57,6 +62,39 @@ func (b *Bot) Notify(ctx context.Context, job core.Notice) error {
 		return fmt.Errorf("notify about %s: %w", job.Request, err)
 	}
 	return nil
+}
+
+// tellDelegate tells somebody for whom they stand in, unless that is over by now.
+func (b *Bot) tellDelegate(ctx context.Context, job core.Notice) error {
+	to, err := b.core.Person(ctx, job.Person)
+	if _, refused := errs.As(err); refused {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("tell a delegate: %w", err)
+	}
+	delegations, err := b.core.DelegationsOf(ctx, job.Person)
+	if err != nil {
+		return fmt.Errorf("tell a delegate: %w", err)
+	}
+	for _, d := range delegations.Received {
+		if d.From == job.By {
+			return b.direct(ctx, to, delegationMessage(delegations.People[d.From].Name, d))
+		}
+	}
+	return nil
+}
+
+func delegationMessage(from string, d people.Delegation) view.Message {
+	spans := []view.Span{view.Words("You stand in for "), view.Strong(from), view.Words(" from "), view.Time(d.Starts)}
+	if !d.Ends.IsZero() {
+		spans = append(spans, view.Words(" until "), view.Time(d.Ends))
+	}
+	spans = append(spans, view.Words(". What waits for them waits for you as well."))
+	if d.Note != "" {
+		spans = append(spans, view.Words("\n"+d.Note))
+	}
+	return view.Message{Summary: "You stand in for " + from, Blocks: []view.Block{view.Text{Spans: spans}}}
 }
 
 // preface says why somebody got another copy of a card; it may be empty.
