@@ -177,15 +177,13 @@ func (c *grantChange) save(ctx context.Context, tx Tx) error {
 	if err := tx.AppendEvents(ctx, c.events); err != nil {
 		return err
 	}
+	var jobs []Job
 	for _, held := range c.held {
-		if !held.Grown {
-			continue
-		}
-		if err := tx.Enqueue(ctx, SyncPostings{Request: RequestID(held.ID)}, JobOpts{}); err != nil {
-			return err
+		if held.Grown {
+			jobs = append(jobs, SyncPostings{Request: RequestID(held.ID)})
 		}
 	}
-	return nil
+	return tx.EnqueueAll(ctx, jobs)
 }
 
 // schedule enqueues the jobs that carry the grant on from here, unless those

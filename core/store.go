@@ -185,6 +185,8 @@ type Tx interface {
 
 	// Enqueue makes the job run once the transaction has committed.
 	Enqueue(ctx context.Context, job Job, opts JobOpts) error
+	// EnqueueAll makes several jobs run once the transaction has committed.
+	EnqueueAll(ctx context.Context, jobs []Job) error
 }
 
 // AutoCount is a decision by a rule that may decide a number of times only.

@@ -150,6 +150,18 @@ func (q *Queue) EnqueueTx(ctx context.Context, tx *sql.Tx, job core.Job, opts co
 	return nil
 }
 
+// EnqueueManyTx inserts many jobs with one statement.
+func (q *Queue) EnqueueManyTx(ctx context.Context, tx *sql.Tx, jobs []core.Job) error {
+	params := make([]river.InsertManyParams, len(jobs))
+	for i, job := range jobs {
+		params[i] = river.InsertManyParams{Args: job, InsertOpts: &river.InsertOpts{Queue: queueOf(job)}}
+	}
+	if _, err := q.client.InsertManyFastTx(ctx, tx, params); err != nil {
+		return fmt.Errorf("insert jobs: %w", err)
+	}
+	return nil
+}
+
 func queueOf(job core.Job) string {
 	switch job.(type) {
 	case core.TendRequest, core.TendGrant, core.Provision, core.RunAction:

@@ -36,6 +36,11 @@ type Enqueuer interface {
 	EnqueueTx(ctx context.Context, tx *sql.Tx, job core.Job, opts core.JobOpts) error
 }
 
+// manyEnqueuer is an Enqueuer that inserts many jobs with one statement.
+type manyEnqueuer interface {
+	EnqueueManyTx(ctx context.Context, tx *sql.Tx, jobs []core.Job) error
+}
+
 // Options tune a Store; the zero value is usable.
 type Options struct {
 	MaxConns int // connections to PostgreSQL; 0: 20

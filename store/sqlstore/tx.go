@@ -76,17 +76,41 @@ func rerun(err error) bool {
 
 // Enqueue makes the job run once the transaction has committed.
 func (t *tx) Enqueue(ctx context.Context, job core.Job, opts core.JobOpts) error {
+	conn, err := t.conn()
+	if err == nil {
+		err = t.store.enqueuer.EnqueueTx(ctx, conn, job, opts)
+	}
+	return wrap(err, "enqueue "+job.Kind())
+}
+
+// EnqueueAll makes the jobs run once the transaction has committed.
+func (t *tx) EnqueueAll(ctx context.Context, jobs []core.Job) error {
+	many, ok := t.store.enqueuer.(manyEnqueuer)
+	if !ok || len(jobs) < 2 {
+		for _, job := range jobs {
+			if err := t.Enqueue(ctx, job, core.JobOpts{}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	conn, err := t.conn()
+	if err == nil {
+		err = many.EnqueueManyTx(ctx, conn, jobs)
+	}
+	return wrap(err, "enqueue jobs")
+}
+
+// conn returns the transaction that jobs are inserted with.
+func (t *tx) conn() (*sql.Tx, error) {
 	if t.store.enqueuer == nil {
-		return errors.New("enqueue: the store has no queue")
+		return nil, errors.New("the store has no queue")
 	}
 	conn, ok := t.db.Statement.ConnPool.(*sql.Tx)
 	if !ok {
-		return fmt.Errorf("enqueue %s: the transaction is hidden in %T", job.Kind(), t.db.Statement.ConnPool)
+		return nil, fmt.Errorf("the transaction is hidden in %T", t.db.Statement.ConnPool)
 	}
-	if err := t.store.enqueuer.EnqueueTx(ctx, conn, job, opts); err != nil {
-		return fmt.Errorf("enqueue %s: %w", job.Kind(), err)
-	}
-	return nil
+	return conn, nil
 }
 
 // missing turns GORM's "no such row" into errs.NotFound, and names the operation

@@ -25,6 +25,7 @@ func (Probe) Kind() string { return "probe" }
 // Queue is what RunQueue runs on.
 type Queue interface {
 	EnqueueTx(ctx context.Context, tx *sql.Tx, job core.Job, opts core.JobOpts) error
+	EnqueueManyTx(ctx context.Context, tx *sql.Tx, jobs []core.Job) error
 	Start(ctx context.Context) error
 	Stop(ctx context.Context) error
 }
@@ -74,6 +75,19 @@ func RunQueue(t *testing.T, newQueues func(t *testing.T, n int, work func(contex
 		insert(t, queues[0], db, "committed", core.JobOpts{})
 		require.Equal(t, "committed", wait(t, done))
 		require.Empty(t, done)
+	})
+
+	t.Run("ManyJobsAreInsertedAtOnce", func(t *testing.T) {
+		t.Parallel()
+
+		done := make(chan string, 9)
+		queues, db := newQueues(t, 1, func(_ context.Context, p Probe) error { done <- p.Name; return nil })
+		tx, err := db.BeginTx(t.Context(), nil)
+		require.NoError(t, err)
+		require.NoError(t, queues[0].EnqueueManyTx(t.Context(), tx, []core.Job{Probe{"one"}, Probe{"two"}}))
+		require.NoError(t, tx.Commit())
+		start(t, queues...)
+		require.ElementsMatch(t, []string{"one", "two"}, []string{wait(t, done), wait(t, done)})
 	})
 
 	t.Run("AJobRunsWhenItIsTime", func(t *testing.T) {
