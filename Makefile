@@ -40,6 +40,10 @@ screenshots: ## Take the README's screenshots anew
 	@.ci/deps chromium
 	@go test -count=1 -run TestStageAskApproveHandOverDone ./cmd/usher -screenshots
 
+.PHONY: playground
+playground: ## Drive Microsoft's own Teams test client against usher
+	@.ci/playground
+
 .PHONY: golden
 golden: ## Write the golden files anew
 	@go test ./adapters/slack ./adapters/teams ./adapters/web -run Golden -update

@@ -341,7 +341,13 @@ func (a *Adapter) answerSubmit(ctx context.Context, h bot.Handler, act activity)
 		return ack{}, nil
 	}
 	in.Message = nil
-	return a.inDialog(ctx, in, d, act.values().inputs, again(ctx, h, in), ack{})
+	resp := again(ctx, h, in)
+	end := ack{}
+	// Where an extension was opened nothing else shows that a request was filed.
+	if done, ok := resp.(bot.Done); ok && done.Filed != 0 && act.Name == "composeExtension/submitAction" {
+		end = answerClosing(done.Filed.String() + " is filed. Your chat with usher shows how it goes on.")
+	}
+	return a.inDialog(ctx, in, d, act.values().inputs, resp, end)
 }
 
 // answerCommand answers a message extension, which says nothing but who it was.
