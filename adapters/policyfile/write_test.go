@@ -1,6 +1,7 @@
 package policyfile_test
 
 import (
+	crand "crypto/rand"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,6 +19,8 @@ import (
 	"github.com/usher-access/usher/core/people"
 	"github.com/usher-access/usher/core/rules"
 	"github.com/usher-access/usher/manifests"
+	"github.com/usher-access/usher/store/sqlstore"
+	"github.com/usher-access/usher/store/storetest"
 )
 
 // written loads what Write makes of a policy.
@@ -61,13 +64,43 @@ func TestAnyPolicyComesBackAsItWasWritten(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := anyPolicy(t)
 		again, _ := written(t, dir, engine, p)
-		for i := range again.Sequences {
-			again.Sequences[i].Revision = ""
+		require.Equal(t, p, unrevised(again))
+	})
+}
+
+func TestWhatIsAppliedIsExportedAndPlansNothing(t *testing.T) {
+	t.Parallel()
+
+	engine, err := rules.New()
+	require.NoError(t, err)
+	store, err := sqlstore.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "usher.db"), sqlstore.Options{})
+	require.NoError(t, err)
+	defer store.Close()
+	require.NoError(t, store.Migrate(t.Context()))
+	jobs := storetest.Jobs{DB: store.QueueDB()}
+	jobs.Setup(t)
+	store.SetEnqueuer(jobs)
+	service := core.NewService(store, engine, time.Now, crand.Text)
+	dir := t.TempDir()
+	rapid.Check(t, func(rt *rapid.T) {
+		p := anyPolicy(rt)
+		p.Prune = true
+		plan, err := service.Plan(t.Context(), p)
+		require.NoError(rt, err)
+		changes, err := service.Apply(t.Context(), core.Actor{Via: "test"}, p)
+		require.NoError(rt, err)
+		require.Equal(rt, plan.Changes, changes, "what is planned is applied")
+		for _, c := range changes {
+			require.NotEmpty(rt, policyfile.Differences(c.Before, c.After), "a change has something to show")
 		}
-		for i := range again.RequestTypes {
-			again.RequestTypes[i].Revision = ""
-		}
-		require.Equal(t, p, again)
+		is, err := service.Policy(t.Context())
+		require.NoError(rt, err)
+		exported, _ := written(rt, dir, engine, is)
+		exported = unrevised(exported)
+		exported.Prune = true
+		plan, err = service.Plan(t.Context(), exported)
+		require.NoError(rt, err)
+		require.Empty(rt, plan.Changes)
 	})
 }
 
@@ -112,6 +145,17 @@ func anyPolicy(t *rapid.T) core.Policy {
 	settings.SelfApproval = rapid.SampledFrom([]core.SelfApproval{core.SelfNever, core.SelfNamed}).Draw(t, "self")
 	settings.DelegationAllowed = rapid.Bool().Draw(t, "delegation")
 	p.Settings = &settings
+	return p
+}
+
+// unrevised removes the revisions, which Load makes and a drawn policy hasn't.
+func unrevised(p core.Policy) core.Policy {
+	for i := range p.Sequences {
+		p.Sequences[i].Revision = ""
+	}
+	for i := range p.RequestTypes {
+		p.RequestTypes[i].Revision = ""
+	}
 	return p
 }
 
