@@ -35,26 +35,17 @@ type Open struct {
 	Level   string // its name
 }
 
-// asker is a person with all that a scope may look at, read once.
-type asker struct {
-	catalog.Asker
-	person people.Person
-}
-
 // asker reads what scopes look at of a person. A rule that can't be evaluated
 // doesn't hold.
-func (s *Service) asker(ctx context.Context, r Reader, p people.Person, now time.Time) (asker, error) {
+func (s *Service) asker(ctx context.Context, r Reader, p people.Person, now time.Time) (catalog.Asker, error) {
 	facts, err := requesterFacts(ctx, r, p, now)
 	if err != nil {
-		return asker{}, err
+		return catalog.Asker{}, err
 	}
 	teams, err := r.TeamsOf(ctx, p.ID)
-	return asker{person: p, Asker: catalog.Asker{
-		Groups: facts.Groups, Teams: teams,
-		Holds: func(rule string) bool {
-			holds, err := s.rules.Matches(rule, facts)
-			return err == nil && holds
-		},
+	return catalog.Asker{Groups: facts.Groups, Teams: teams, Holds: func(rule string) bool {
+		holds, err := s.rules.Matches(rule, facts)
+		return err == nil && holds
 	}}, err
 }
 
@@ -147,7 +138,7 @@ func (s *Service) usable(ctx context.Context, r Reader, p people.Person, name st
 		return rt, errNotOffered
 	}
 	asks, err := s.asker(ctx, r, p, now)
-	if err == nil && !rt.Requesters.Admits(asks.Asker) {
+	if err == nil && !rt.Requesters.Admits(asks) {
 		err = errNotOffered
 	}
 	return rt, err
@@ -222,7 +213,7 @@ func (s *Service) offers(ctx context.Context, r Reader, p people.Person, name st
 	}
 	out := Offers{Resource: resource}
 	for _, level := range resource.Levels {
-		condition, ok := catalog.Match(conditions, level.Name, asks.Asker)
+		condition, ok := catalog.Match(conditions, level.Name, asks)
 		if !ok {
 			continue
 		}
@@ -236,7 +227,7 @@ func (s *Service) offers(ctx context.Context, r Reader, p people.Person, name st
 		}
 		out.Levels = append(out.Levels, offer)
 	}
-	if b := resource.BreakGlass; b != nil && b.Requesters.Admits(asks.Asker) {
+	if b := resource.BreakGlass; b != nil && b.Requesters.Admits(asks) {
 		out.BreakGlass = b
 	}
 	if len(out.Levels) == 0 && out.BreakGlass == nil {

@@ -121,12 +121,12 @@ func (s *Service) judge(ctx context.Context, r Reader, e *Explanation, now time.
 	if err != nil {
 		return catalog.Condition{}, err
 	}
-	first, found := catalog.Match(conditions, e.Level.Name, asks.Asker)
+	first, found := catalog.Match(conditions, e.Level.Name, asks)
 	if found && e.Person.Active {
 		e.Condition = first.Name
 	}
 	for _, c := range conditions {
-		j := Judged{Condition: c, Verdict: c.Judge(e.Level.Name, asks.Asker), First: found && c.Name == first.Name}
+		j := Judged{Condition: c, Verdict: c.Judge(e.Level.Name, asks), First: found && c.Name == first.Name}
 		switch j.Verdict {
 		case catalog.Invalid:
 			j.Why = c.Invalid

@@ -13,6 +13,7 @@ import (
 	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/core/people"
 	"github.com/usher-access/usher/core/rules"
+	"github.com/usher-access/usher/manifests"
 )
 
 func load(t testing.TB, files map[string]string) (core.Policy, error) {
@@ -328,6 +329,8 @@ func TestAFolderWithoutPolicyIsSaidToBeOne(t *testing.T) {
 func FuzzLoad(f *testing.F) {
 	f.Add(crew)
 	f.Add(step(`task: {id: a, title: A, when: {step: model, is: a}}`))
+	f.Add(condition("duration: {up_to: 1d}, extensions: 2"))
+	f.Add(manifests.ExamplePolicy)
 	f.Add("a: &a {b: *a}")
 	f.Add("<<: [")
 	engine, err := rules.New()
