@@ -179,8 +179,10 @@ func hintOf(o core.Offer) string {
 	switch {
 	case o.Open != 0:
 		return "Asked for by " + o.Open.String()
-	case o.Held == nil:
+	case o.Held == nil || o.Held.Stopping():
 		return ""
+	case o.Held.Started.IsZero():
+		return "You are to get this"
 	case o.Held.Ends.IsZero():
 		return "You have this"
 	default:

@@ -79,9 +79,7 @@ func requesterCard(c core.Case, p Posting) view.Message {
 		},
 	}
 	g, granted := gave(c)
-	if granted {
-		m.Blocks = append(m.Blocks, view.Text{Spans: grantSpans(c, g)})
-	}
+	m.Blocks = append(m.Blocks, grantTexts(c)...)
 	m.Blocks = append(m.Blocks, warnings(c)...)
 	m.Blocks = appendFacts(m.Blocks, facts(c))
 	m.Blocks = append(m.Blocks, stepTexts(c, false)...)
@@ -228,8 +226,8 @@ func teamCard(c core.Case, p Posting, undelivered []Posting) view.Message {
 		t := target{Posting: p.ID, Step: step.ID, Round: course.Round()}
 		m.Blocks = appendButtons(m.Blocks, append(assignButtons(c, i, t), tendButtons(c, i, t)...))
 	}
+	m.Blocks = append(m.Blocks, grantTexts(c)...)
 	if g, granted := gave(c); granted {
-		m.Blocks = append(m.Blocks, view.Text{Spans: grantSpans(c, g)})
 		m.Blocks = appendButtons(m.Blocks, workButtons(g, p))
 	}
 	if text := careText(c, undelivered); text != nil {
@@ -446,12 +444,12 @@ func courseSpans(c core.Case, i int) []view.Span {
 		add(view.Words("not yet"))
 	case flow.StepSkipped:
 		add(view.Words("skipped, because " + course.Why))
-	case flow.StepOpen:
+	case flow.StepOpen, flow.StepFailed:
 		add(openSpans(c, i)...)
 	default:
 		act, ok := course.Last()
-		if !ok {
-			add(view.Words(string(course.State)))
+		if !ok || act.Verb == flow.Retry {
+			add(view.Words(doneWord(course.State)+", "), view.Time(course.Closed))
 			break
 		}
 		who := name(c, act.By)

@@ -187,9 +187,7 @@ func (d Desk) Sheet(ctx context.Context, id people.ID, request core.RequestID) (
 		{Label: "Requested", Value: []view.Span{view.Time(c.Created)}},
 	}...)
 	s.About = append(warnings(c), view.Facts{Facts: append(about, facts(c)...)})
-	if g, granted := gave(c); granted {
-		s.About = append([]view.Block{view.Text{Spans: grantSpans(c, g)}}, s.About...)
-	}
+	s.About = append(grantTexts(c), s.About...)
 	for i := len(c.Run.Flow.Form()); i < len(c.Run.Steps); i++ {
 		s.Steps = append(s.Steps, SheetStep{State: c.Run.Steps[i].State, Text: courseSpans(c, i)})
 	}

@@ -139,6 +139,21 @@ func grantSpans(c core.Case, g access.Grant) []view.Span {
 	return out
 }
 
+// grantTexts tells how the access stands that the request gave, or that it was
+// approved to extend.
+func grantTexts(c core.Case) []view.Block {
+	g, granted := gave(c)
+	switch {
+	case granted:
+		return []view.Block{view.Text{Spans: grantSpans(c, g)}}
+	case c.Grant != nil && c.Run.State == flow.Approved:
+		of := view.Words(core.RequestID(c.Grant.ID).String() + ": ")
+		return []view.Block{view.Text{Spans: append([]view.Span{of}, grantSpans(c, *c.Grant)...)}}
+	default:
+		return nil
+	}
+}
+
 func orNobody(names string) string {
 	if names == "" {
 		return "somebody who looks after it"

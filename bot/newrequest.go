@@ -107,6 +107,9 @@ const maxHint = 75
 func ChoiceHint(c core.Choice) string {
 	var parts []string
 	for _, g := range c.Held {
+		if g.Stopping() || g.Started.IsZero() {
+			continue
+		}
 		text := "you have " + g.Level
 		if !g.Ends.IsZero() {
 			text += " until " + g.Ends.UTC().Format("2 Jan 2006")

@@ -167,7 +167,7 @@ func mayStandIn(ctx context.Context, r Reader, id people.ID, course flow.Course,
 	if len(from) == 0 {
 		return nil
 	}
-	holding, err := r.Delegations(ctx, from, now)
+	holding, err := standing(ctx, r, from, now)
 	if err != nil || slices.ContainsFunc(holding, func(d people.Delegation) bool { return d.To == id }) {
 		return err
 	}

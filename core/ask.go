@@ -69,6 +69,9 @@ func (s *Service) weigh(ctx context.Context, tx Tx, creator people.Person, sub A
 	if err != nil {
 		return Request{}, err
 	}
+	if sub.Extends != 0 {
+		terms.limit(terms.Held.Limit.Max)
+	}
 	duration, problem := terms.lasting(sub.Duration)
 	noteProblem(problems, FieldDuration, problem)
 	start, problem := terms.beginning(sub.Start, now)
@@ -95,10 +98,10 @@ func (s *Service) weigh(ctx context.Context, tx Tx, creator people.Person, sub A
 		}
 	}
 	r.Run = flow.Run{Flow: terms.Flow, Ask: ask, Answers: answers}
-	if r.Assignee, err = caretaker(ctx, tx, terms.Resource, r); err != nil {
+	if r.Assignee, err = s.caretaker(ctx, tx, terms.Resource, r, now); err != nil {
 		return Request{}, err
 	}
-	r.Followers, err = followersOf(ctx, tx, r, terms)
+	r.Followers, err = s.followersOf(ctx, tx, r, terms, now)
 	return r, err
 }
 
@@ -153,6 +156,10 @@ func mayHold(p people.Person, terms Terms, extends RequestID) error {
 	switch {
 	case extends == 0 && (g == nil || g.Stopping()):
 		return nil
+	case extends == 0 && g.Started.IsZero() && terms.Emergency:
+		return nil
+	case extends == 0 && g.Started.IsZero():
+		return errs.New(errs.Conflict, "%s is to get this already, by %s.", p.Name, RequestID(g.ID))
 	case extends == 0 && g.Ends.IsZero():
 		return errs.New(errs.Conflict, "%s has this already, by %s.", p.Name, RequestID(g.ID))
 	case extends == 0:
@@ -181,11 +188,13 @@ func owningTeam(r catalog.Resource) string {
 
 // caretaker returns who looks after a request for access: as its team says, or
 // the first of the resource's owners, or nobody.
-func caretaker(ctx context.Context, tx Tx, resource catalog.Resource, r Request) (people.ID, error) {
+func (s *Service) caretaker(ctx context.Context, tx Tx, resource catalog.Resource, r Request, now time.Time) (people.ID, error) {
 	if r.Team != "" {
 		return requestAssignee(ctx, tx, r.Team, r.Requester)
 	}
-	owners, err := people.Resolve(ctx, tx, resource.Owners, people.Concerned{Requester: r.Requester})
+	owners, err := people.Resolve(ctx, tx, resource.Owners, people.Concerned{
+		Requester: r.Requester, Addresses: s.look(tx, r, now).addresses,
+	})
 	for _, p := range owners {
 		if p.ID != r.Requester {
 			return p.ID, err
@@ -196,19 +205,19 @@ func caretaker(ctx context.Context, tx Tx, resource catalog.Resource, r Request)
 
 // followersOf returns who is told of a request without being asked: who filed it
 // for somebody else, and in an emergency whom the policy names.
-func followersOf(ctx context.Context, r Reader, request Request, terms Terms) ([]people.ID, error) {
+func (s *Service) followersOf(ctx context.Context, tx Tx, r Request, terms Terms, now time.Time) ([]people.ID, error) {
 	var followers []people.ID
-	if request.Creator != request.Requester {
-		followers = append(followers, request.Creator)
+	if r.Creator != r.Requester {
+		followers = append(followers, r.Creator)
 	}
 	if !terms.Emergency {
 		return followers, nil
 	}
-	told, err := people.Resolve(ctx, r, terms.Resource.BreakGlass.Tell, people.Concerned{
-		Requester: request.Requester, Assignee: request.Assignee, Owners: terms.Resource.Owners,
+	told, err := people.Resolve(ctx, tx, terms.Resource.BreakGlass.Tell, people.Concerned{
+		Requester: r.Requester, Assignee: r.Assignee, Owners: terms.Resource.Owners, Addresses: s.look(tx, r, now).addresses,
 	})
 	for _, p := range told {
-		if p.ID != request.Requester && !slices.Contains(followers, p.ID) {
+		if len(followers) < MaxFollowers && p.ID != r.Requester && !slices.Contains(followers, p.ID) {
 			followers = append(followers, p.ID)
 		}
 	}

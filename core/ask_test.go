@@ -176,6 +176,11 @@ func TestEmergencyAccessIsGivenAtOnceOnlyToThoseWhoMay(t *testing.T) {
 	require.True(t, r.Access.BreakGlass)
 	require.Equal(t, access.Active, h.grant(t, access.ID(r.ID)).State)
 	require.Equal(t, []string{"di"}, h.asked(r), "owners review where nobody else is named")
+	_, err = h.Cancel(t.Context(), h.as("ivy"), r.ID)
+	require.ErrorIs(t, err, errs.Denied, "nobody cancels the review of their own emergency")
+	normal, err := h.Offers(t.Context(), h.ids["ivy"], "erp")
+	require.NoError(t, err)
+	require.NotNil(t, normal.BreakGlass)
 	r, err = h.Complete(t.Context(), h.as("di"), core.StepRef{Request: r.ID, Step: "review"}, "fine")
 	require.NoError(t, err)
 	require.Equal(t, flow.Approved, r.Run.State)
@@ -205,4 +210,52 @@ func TestOnlyWhatIsHeldIsExtended(t *testing.T) {
 	more.Key = rand.Text()
 	_, err = h.Ask(t.Context(), h.as("ana"), more)
 	require.ErrorIs(t, err, errs.Conflict, "once is as often as the condition says")
+}
+
+func TestNobodyReviewsTheirOwnEmergency(t *testing.T) {
+	t.Parallel()
+
+	p := shop()
+	p.Resources[0].BreakGlass.Review = selectors(t, "team:it")
+	h := newHouse(t, "", p)
+	sub := asking(erpPay)
+	sub.Emergency, sub.Duration, sub.Answers = true, time.Hour, flow.Answers{"reason": {"It is down"}}
+	r, err := h.Ask(t.Context(), h.as("ivy"), sub)
+	require.NoError(t, err)
+	require.NotContains(t, h.asked(r), "ivy")
+	_, err = h.Complete(t.Context(), h.as("ivy"), core.StepRef{Request: r.ID, Step: "review"}, "")
+	require.ErrorIs(t, err, errs.Denied)
+	_, err = h.Assign(t.Context(), h.as("di"), core.StepRef{Request: r.ID, Step: "review"}, core.Assignment{To: h.ids["ivy"]})
+	require.ErrorIs(t, err, errs.Invalid, "nor is it given to them")
+}
+
+func TestAnEmergencyThatIsNotReviewedYetKeepsNobodyFromAsking(t *testing.T) {
+	t.Parallel()
+
+	p := shop()
+	p.Resources[0].BreakGlass.Requesters = catalog.Scope{Everyone: true}
+	h := newHouse(t, "", p)
+	sub := asking(erpRead)
+	sub.Emergency, sub.Duration, sub.Answers = true, time.Hour, flow.Answers{"reason": {"It is down"}}
+	r, err := h.Ask(t.Context(), h.as("ana"), sub)
+	require.NoError(t, err)
+	_, err = h.HandBack(t.Context(), h.as("ana"), access.ID(r.ID), "")
+	require.NoError(t, err)
+	_, err = h.Ask(t.Context(), h.as("ana"), asking(erpRead))
+	require.NoError(t, err)
+}
+
+func TestRulesNameOwnersAndWhoIsToldOfAnEmergency(t *testing.T) {
+	t.Parallel()
+
+	p := shop()
+	p.Resources[0].Owners = selectors(t, `rule:'["di@acme.example"]'`)
+	p.Resources[0].BreakGlass.Tell = selectors(t, `rule:'["gil@acme.example"]'`)
+	h := newHouse(t, "", p)
+	sub := asking(erpPay)
+	sub.Emergency, sub.Duration, sub.Answers = true, time.Hour, flow.Answers{"reason": {"It is down"}}
+	r, err := h.Ask(t.Context(), h.as("ivy"), sub)
+	require.NoError(t, err)
+	require.Equal(t, h.ids["di"], r.Assignee)
+	require.Equal(t, []people.ID{h.ids["gil"]}, r.Followers)
 }

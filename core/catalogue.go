@@ -108,7 +108,8 @@ func holdings(ctx context.Context, r Reader, id people.ID) (holding, error) {
 		return h, err
 	}
 	for _, r := range requests {
-		if r.Access != nil && r.Run.Ask != nil {
+		// Of an emergency only the review is open: what it gave is held.
+		if r.Access != nil && r.Run.Ask != nil && !r.Access.BreakGlass {
 			h.open[r.Access.Resource] = append(h.open[r.Access.Resource], Open{Request: r.ID, Level: r.Run.Ask.Level})
 			h.levels = append(h.levels, catalog.LevelRef{Resource: r.Access.Resource, Level: r.Run.Ask.Level})
 		}
@@ -240,7 +241,7 @@ func (s *Service) offers(ctx context.Context, r Reader, p people.Person, name st
 func (h holding) offer(resource string, level catalog.Level) Offer {
 	o := Offer{Level: level}
 	for _, g := range h.held[resource] {
-		if g.Level == level.Name {
+		if g.Level == level.Name && (o.Held == nil || o.Held.Stopping()) {
 			o.Held = &g
 		}
 	}

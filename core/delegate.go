@@ -156,12 +156,14 @@ func (s *Service) MayDelegateTo(ctx context.Context, actor people.ID, text strin
 		}
 		return []people.Person{manager}, nil
 	}
-	// Peers are few among all: more are looked at than are wanted.
-	const searched = 500
-	found, err := s.store.SearchPeople(ctx, text, []people.ID{actor}, max(limit, searched))
-	if settings.DelegationOnly == DelegatePeers {
-		found = slices.DeleteFunc(found, func(p people.Person) bool { return !peers(from, p) })
+	if settings.DelegationOnly != DelegatePeers {
+		return s.store.SearchPeople(ctx, text, []people.ID{actor}, limit)
 	}
+	if from.Manager == "" {
+		return nil, nil
+	}
+	found, err := s.store.Reports(ctx, from.Manager, text, limit+1)
+	found = slices.DeleteFunc(found, func(p people.Person) bool { return p.ID == actor })
 	return found[:min(len(found), limit)], err
 }
 
@@ -180,22 +182,53 @@ func mayDelegate(ctx context.Context, r Reader, from people.Person, d people.Del
 		return err
 	}
 	switch {
-	case !settings.DelegationAllowed:
-		return errNoDelegation
 	case !to.Active:
 		return errs.New(errs.Invalid, "Choose an active person from the list.")
 	case to.ID == from.ID:
 		return errs.New(errs.Invalid, "Choose somebody other than yourself.")
-	case settings.DelegationOnly == DelegateManager && to.ID != from.Manager:
-		return errs.New(errs.Invalid, "Here only your manager can stand in for you.")
-	case settings.DelegationOnly == DelegatePeers && !peers(from, to):
-		return errs.New(errs.Invalid, "Here only people with the same manager as you can stand in for you.")
 	case !d.Ends.IsZero() && (!d.Ends.After(d.Starts) || !d.Ends.After(now)):
 		return errs.New(errs.Invalid, "Choose an end that is after the start and still to come.")
 	case utf8.RuneCountInString(d.Note) > flow.MaxText:
 		return errs.New(errs.Invalid, "Please shorten this to %d characters.", flow.MaxText)
 	}
+	if err := settings.standIn(from, to); err != nil {
+		return err
+	}
 	return refuseCircle(ctx, r, from, to, now)
+}
+
+// standIn returns why the settings let nobody, or not this person, stand in for
+// another one, or nil.
+func (s Settings) standIn(from, to people.Person) error {
+	switch {
+	case !s.DelegationAllowed:
+		return errNoDelegation
+	case s.DelegationOnly == DelegateManager && to.ID != from.Manager:
+		return errs.New(errs.Invalid, "Here only your manager can stand in for you.")
+	case s.DelegationOnly == DelegatePeers && !peers(from, to):
+		return errs.New(errs.Invalid, "Here only people with the same manager as you can stand in for you.")
+	}
+	return nil
+}
+
+// standing returns who stands in for the persons at the moment, as far as the
+// settings still allow it.
+func standing(ctx context.Context, r Reader, ids []people.ID, now time.Time) ([]people.Delegation, error) {
+	found, err := r.Delegations(ctx, ids, now)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	settings, err := r.Settings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range found {
+		ids = append(ids, d.To)
+	}
+	persons, err := r.Persons(ctx, ids)
+	return slices.DeleteFunc(found, func(d people.Delegation) bool {
+		return settings.standIn(persons[d.From], persons[d.To]) != nil
+	}), err
 }
 
 // refuseCircle follows the delegations of the delegate, and returns errs.Invalid

@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -285,4 +286,38 @@ func TestADelegationReachesAllOpenSteps(t *testing.T) {
 	for _, r := range filed {
 		require.ElementsMatch(t, []string{"bo", "di"}, h.asked(h.request(t, r.ID)))
 	}
+}
+
+func TestADelegationThatTheSettingsNoLongerAllowLetsNobodyAct(t *testing.T) {
+	t.Parallel()
+
+	p := policy(approve("ok", flow.Approval{Approvers: selectors(t, "manager")}))
+	h := newHouse(t, "", p)
+	h.stand(t, "di", "bo")
+	r := h.submit(t, "ana")
+	require.Contains(t, h.asked(r), "di")
+	settings := core.DefaultSettings
+	settings.DelegationAllowed = false
+	_, err := h.Apply(t.Context(), core.Actor{Via: "test"}, core.Policy{Settings: &settings})
+	require.NoError(t, err)
+	_, err = h.Decide(t.Context(), h.as("di"), core.StepRef{Request: r.ID, Step: "ok"}, flow.Approve, "")
+	require.ErrorIs(t, err, errs.Denied)
+	require.NotContains(t, h.asked(h.submit(t, "cy")), "di")
+}
+
+func TestOnlyPeersAreOfferedHoweverManyPeopleThereAre(t *testing.T) {
+	t.Parallel()
+
+	p := policy(approve("ok", flow.Approval{Approvers: selectors(t, "manager")}))
+	settings := core.DefaultSettings
+	settings.DelegationOnly = core.DelegatePeers
+	p.Settings = &settings
+	for i := range 520 {
+		p.People = append(p.People, core.PolicyPerson{Email: fmt.Sprintf("a%d@acme.example", i), Name: fmt.Sprintf("A%d", i), Active: true})
+	}
+	h := newHouse(t, "", p)
+	found, err := h.MayDelegateTo(t.Context(), h.ids["ana"], "", 10)
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	require.Equal(t, h.ids["cy"], found[0].ID)
 }

@@ -173,7 +173,7 @@ func (s *Service) foreseeSteps(ctx context.Context, tx Tx, e *Explanation, c cat
 		Access: &Access{Resource: e.Resource.Name, Condition: c.Name, Title: e.Resource.Title, Levels: []catalog.Level{e.Level}},
 	}
 	var err error
-	if r.Assignee, err = caretaker(ctx, tx, e.Resource, r); err != nil {
+	if r.Assignee, err = s.caretaker(ctx, tx, e.Resource, r, now); err != nil {
 		return err
 	}
 	e.tell(1, e.Person.Name+", about their request")

@@ -68,7 +68,7 @@ func delegatesOf(ctx context.Context, r Reader, ids []people.ID, now time.Time) 
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	found, err := r.Delegations(ctx, ids, now)
+	found, err := standing(ctx, r, ids, now)
 	if err != nil {
 		return nil, err
 	}

@@ -103,7 +103,7 @@ func (s *Service) emergencyTerms(
 		Flow: flow.Flow{Steps: []flow.Step{
 			{ID: reasonStep, Question: &flow.Question{Label: "Reason", Type: flow.TypeLongText, Required: true}},
 			{ID: reviewStep, Title: "Review the emergency access", Task: &flow.Task{
-				Assignees: offers.BreakGlass.Review, Fallback: []people.Selector{{Kind: people.ResourceOwners}},
+				Assignees: offers.BreakGlass.Review, Fallback: []people.Selector{{Kind: people.ResourceOwners}}, ByOthers: true,
 			}},
 		}},
 	}
@@ -149,6 +149,20 @@ func (t Terms) levels() []catalog.Level {
 		return !slices.Contains(t.Condition.Levels, l.Name)
 	})
 	return append(lower, t.Level)
+}
+
+// limit lets access last no longer than that; 0: as long as it may.
+func (t *Terms) limit(most time.Duration) {
+	if most == 0 {
+		return
+	}
+	if t.Duration.Fixed > 0 {
+		t.Duration.Fixed = min(t.Duration.Fixed, most)
+		return
+	}
+	if t.Duration.UpTo == 0 || t.Duration.UpTo > most {
+		t.Duration.UpTo = most
+	}
 }
 
 // lasting returns how long access lasts when this was asked for, and what is

@@ -473,7 +473,8 @@ func (r *Run) assign(e Assigned, now time.Time) ([]Change, error) {
 	}
 	handover := Handover{By: e.By, To: e.To, At: now}
 	change := Change{Kind: ChangeAssigned, Step: step.ID, By: e.By, People: []people.ID{e.To}}
-	if !r.short(step, c) {
+	before := len(c.Assignees)
+	if e.From != "" || !r.short(step, c) {
 		change.Kind = ChangeReassigned
 		if handover.Relieved, err = relieved(c, e); err != nil {
 			return nil, err
@@ -481,7 +482,7 @@ func (r *Run) assign(e Assigned, now time.Time) ([]Change, error) {
 	}
 	assignees := without(c.Assignees, append([]people.ID{e.To}, handover.Relieved...)...)
 	assignees = append(assignees, e.To)
-	if change.Kind == ChangeReassigned && step.Approval != nil && len(assignees) < step.Approval.Needs.Of(len(assignees)) {
+	if len(assignees) < before && step.Approval != nil && len(assignees) < step.Approval.Needs.Of(len(assignees)) {
 		return nil, &Refusal{Why: TooFew, Needs: step.Approval.Needs.N}
 	}
 	c.Assignees = assignees

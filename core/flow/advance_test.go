@@ -181,6 +181,15 @@ func TestAssigning(t *testing.T) {
 		require.Equal(t, 1, run.Steps[0].Round())
 	})
 
+	t.Run("WhoIsRelievedOfAStepThatLacksPeopleKeepsNoPart", func(t *testing.T) {
+		t.Parallel()
+
+		run := started(t, []people.ID{"bo"}, approval("a", flow.Quorum{N: 2}))
+		run = must(t, run, flow.Assigned{Step: "a", By: "bo", From: "bo", To: "cy"})
+		require.Equal(t, []people.ID{"cy"}, run.Steps[0].Assignees)
+		require.True(t, run.Short(0), "it still waits for another one")
+	})
+
 	t.Run("AQuorumKeepsItsSizeWhenOneIsReplaced", func(t *testing.T) {
 		t.Parallel()
 

@@ -193,6 +193,7 @@ type Reasons struct {
 type Task struct {
 	Assignees []people.Selector `json:"assignees,omitempty"`
 	Fallback  []people.Selector `json:"fallback,omitempty"`
+	ByOthers  bool              `json:"by_others,omitempty"` // never by the requester
 }
 
 // Timer waits: for a while, or until a date that was answered. Exactly one of

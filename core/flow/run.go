@@ -341,9 +341,13 @@ func needed(step Step, c *Course) int {
 
 // Excluded returns who may never decide the step: the requester, unless they
 // are named alone and in person, and with Distinct whoever approved a step
-// before it. Nobody is excluded from steps that are no approvals.
+// before it. Nobody is excluded from other steps, but the requester from a task
+// for others.
 func (r Run) Excluded(step Step) []people.ID {
 	if step.Approval == nil {
+		if step.Task != nil && step.Task.ByOthers {
+			return []people.ID{r.Requester}
+		}
 		return nil
 	}
 	var excluded []people.ID
