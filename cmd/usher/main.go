@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -70,6 +71,9 @@ func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 // should, 1 when not, 2 when the command or its configuration can't be used. Of
 // usher plan 2 means that something would change, so there 1 means all else.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if slices.Equal(args, []string{"help"}) {
+		args = []string{"--help"}
+	}
 	unusable := 2
 	if len(args) > 0 && args[0] == "plan" {
 		unusable = 1
