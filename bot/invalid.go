@@ -11,8 +11,8 @@ import (
 	"github.com/usher-access/usher/core/people"
 )
 
-// TellInvalid works core.TellInvalid: it tells the owner of a resource, where
-// they used usher last, that nobody can ask for it by a condition any more. Once
+// TellInvalid works core.TellInvalid: it tells the owner of a resource
+// that nobody can ask for it by a condition any more. Once
 // the condition is valid again, or gone, there is nothing to tell.
 func (b *Bot) TellInvalid(ctx context.Context, job core.TellInvalid) error {
 	c, resource, err := b.core.Condition(ctx, job.Condition)
@@ -36,24 +36,15 @@ func (b *Bot) TellInvalid(ctx context.Context, job core.TellInvalid) error {
 	}})
 }
 
-// direct sends somebody a message that is not kept up to date, on the first
-// platform where it can be delivered, beginning with the one that they used last.
+// direct sends somebody a message that is not kept up to date, on the first of
+// their platforms where it can be delivered.
 func (b *Bot) direct(ctx context.Context, to people.Person, m view.Message) error {
-	links, err := b.core.Accounts(ctx, to.ID, "")
+	platforms, err := b.ranked(ctx, to.ID)
 	if err != nil {
 		return err
 	}
-	platforms := b.platforms()
-	for _, l := range links {
-		if l.Latest {
-			platforms = append([]people.Platform{l.Account.Platform}, platforms...)
-		}
-	}
 	for _, platform := range platforms {
-		adapter, ok := b.adapters[platform]
-		if !ok {
-			continue
-		}
+		adapter := b.adapters[platform]
 		account, err := b.account(ctx, adapter, to)
 		if err == nil {
 			_, err = adapter.Post(ctx, Destination{Account: account}, m)
