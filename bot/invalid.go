@@ -11,9 +11,9 @@ import (
 	"github.com/usher-access/usher/core/people"
 )
 
-// TellInvalid works core.TellInvalid: it tells the owner of a resource
-// that nobody can ask for it by a condition any more. Once
-// the condition is valid again, or gone, there is nothing to tell.
+// TellInvalid works core.TellInvalid: it tells the owner of a resource that nobody
+// can ask for it by a condition any more. Once the condition is valid again, or
+// gone, there is nothing to tell.
 func (b *Bot) TellInvalid(ctx context.Context, job core.TellInvalid) error {
 	c, resource, err := b.core.Condition(ctx, job.Condition)
 	if errors.Is(err, errs.NotFound) || err == nil && c.Invalid == "" {

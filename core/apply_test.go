@@ -184,7 +184,7 @@ func TestWhatIsExplainedIsWhatHappens(t *testing.T) {
 
 	h := newHouse(t, "", shop())
 	explain := func(who string, level string) core.Explanation {
-		e, err := h.Explain(t.Context(), core.Question{For: email(who), Level: catalog.LevelRef{Resource: "erp", Level: level}, Duration: 2 * day})
+		e, err := h.Explain(t.Context(), core.WhatIf{For: email(who), Level: catalog.LevelRef{Resource: "erp", Level: level}, Duration: 2 * day})
 		require.NoError(t, err)
 		return e
 	}
@@ -208,7 +208,7 @@ func TestWhatIsExplainedIsWhatHappens(t *testing.T) {
 	require.Empty(t, e.Steps)
 	require.Equal(t, "groups eng", e.Judged[1].Why)
 
-	for _, q := range []core.Question{
+	for _, q := range []core.WhatIf{
 		{For: "nobody@acme.example", Level: catalog.LevelRef{Resource: "erp", Level: "pay"}},
 		{For: email("ana"), Level: catalog.LevelRef{Resource: "nothing", Level: "pay"}},
 		{For: email("ana"), Level: catalog.LevelRef{Resource: "erp", Level: "everything"}},

@@ -45,7 +45,7 @@ func (p Policy) changesFrom(now Policy) []PolicyChange {
 	return changes
 }
 
-// with returns what conditions are and point at once the changes are made.
+// with returns conditions and what they may point at, as the changes leave them.
 func (p Policy) with(changes []PolicyChange) Policy {
 	return Policy{
 		Groups:     replaced(p.Groups, GroupKind, changes, func(g PolicyGroup) string { return g.Name }),

@@ -13,8 +13,8 @@ import (
 	"github.com/usher-access/usher/core/people"
 )
 
-// Question is what somebody wants explained: what would become of a request.
-type Question struct {
+// WhatIf is a request of which somebody wants to know what would become of it.
+type WhatIf struct {
 	For      string // the requester's address
 	Level    catalog.LevelRef
 	Duration time.Duration // 0: not said
@@ -58,7 +58,7 @@ var errForeseen = errors.New("an explanation changes nothing")
 
 // Explain returns what would become of a request. It returns errs.NotFound when
 // there is no such person, resource or level.
-func (s *Service) Explain(ctx context.Context, q Question) (Explanation, error) {
+func (s *Service) Explain(ctx context.Context, q WhatIf) (Explanation, error) {
 	now := s.now()
 	var out Explanation
 	err := s.store.WithTx(ctx, func(ctx context.Context, tx Tx) error {
@@ -74,7 +74,7 @@ func (s *Service) Explain(ctx context.Context, q Question) (Explanation, error) 
 	return out, fmt.Errorf("explain: %w", err)
 }
 
-func (s *Service) foresee(ctx context.Context, tx Tx, q Question, now time.Time) (Explanation, error) {
+func (s *Service) foresee(ctx context.Context, tx Tx, q WhatIf, now time.Time) (Explanation, error) {
 	var e Explanation
 	var err error
 	if e.Person, err = tx.PersonByEmail(ctx, q.For); err != nil {
@@ -162,7 +162,7 @@ func lasts(d catalog.Duration, asked time.Duration) string {
 }
 
 // foreseeSteps finds who would be asked at each step, and counts the messages.
-func (s *Service) foreseeSteps(ctx context.Context, tx Tx, e *Explanation, c catalog.Condition, q Question, now time.Time) error {
+func (s *Service) foreseeSteps(ctx context.Context, tx Tx, e *Explanation, c catalog.Condition, q WhatIf, now time.Time) error {
 	ask := &flow.Ask{Resource: e.Resource.Name, Level: e.Level.Name, Duration: q.Duration, Sensitive: e.Level.Sensitive}
 	if c.Duration.Fixed > 0 {
 		ask.Duration = c.Duration.Fixed

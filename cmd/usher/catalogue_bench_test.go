@@ -75,7 +75,7 @@ func benchCatalogueOn(b *testing.B, name, url string) {
 		require.NoError(b, err)
 	})
 	explained := measured(500, func() {
-		_, err := service.Explain(b.Context(), core.Question{
+		_, err := service.Explain(b.Context(), core.WhatIf{
 			For: someone(), Level: catalog.LevelRef{Resource: benchName("r", mathrand.IntN(benchResources)), Level: "member"},
 		})
 		require.NoError(b, err)

@@ -31,7 +31,7 @@ Examples:
 
 // Run explains what would become of a request.
 func (c *explainCommand) Run(ctx context.Context, config *Config, s streams) error {
-	q := core.Question{For: c.For, Level: catalog.LevelRef{Resource: c.Resource, Level: c.Level}}
+	q := core.WhatIf{For: c.For, Level: catalog.LevelRef{Resource: c.Resource, Level: c.Level}}
 	if c.Duration != "" {
 		var err error
 		if q.Duration, err = flow.ParseDuration(c.Duration); err != nil {
