@@ -76,33 +76,41 @@ func (b *Bot) Handle(ctx context.Context, in Interaction) (resp Response) {
 		}
 	}()
 	if changes(in) && !in.Opened && b.seen(ctx, in.ID) {
-		return b.shown(ctx, in, Done{})
+		return b.again(ctx, in)
 	}
 	resp, err := b.answer(ctx, in)
 	if err != nil {
 		return b.fail(ctx, in, err)
 	}
-	_, done := resp.(Done)
-	if _, said := in.Event.(Command); (done || said) && changes(in) {
+	if changes(in) && carriedOut(in, resp) {
 		b.markSeen(ctx, in.ID)
 	}
-	return b.shown(ctx, in, resp)
+	return resp
 }
 
-// shown returns the clicked message as it is now in place of Done, where that is
-// wanted and the message is about a request.
-func (b *Bot) shown(ctx context.Context, in Interaction, resp Response) Response {
+// again answers a delivery that was carried out before.
+func (b *Bot) again(ctx context.Context, in Interaction) Response {
 	press, pressed := in.Event.(Press)
-	if _, done := resp.(Done); !done || !pressed || !in.Show {
-		return resp
+	if !pressed || !in.Show {
+		return Done{}
 	}
 	in.Event = Look{Value: press.Value}
-	now, err := b.answer(ctx, in)
+	resp, err := b.answer(ctx, in)
 	if err != nil {
-		b.log.WarnContext(ctx, "show a clicked message", "error", err)
-		return resp
+		return Done{}
 	}
-	return now
+	return resp
+}
+
+// carriedOut reports whether a delivery needs no other answer when it comes again.
+func carriedOut(in Interaction, resp Response) bool {
+	switch resp.(type) {
+	case Done, Replace:
+		return true
+	default:
+		_, said := in.Event.(Command)
+		return said
+	}
 }
 
 // changes reports whether a delivery may change something or be answered with

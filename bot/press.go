@@ -64,7 +64,38 @@ func (b *Bot) press(ctx context.Context, in Interaction, actor core.Actor, e Pre
 	if errors.Is(err, errs.Conflict) {
 		b.refresh(ctx, posting)
 	}
+	if _, done := resp.(Done); done && err == nil && in.Show {
+		return b.showing(ctx, actor, posting), nil
+	}
 	return resp, err
+}
+
+// showing returns a clicked message as it is now; just Done when that can't be
+// found out, because what was clicked has been carried out.
+func (b *Bot) showing(ctx context.Context, actor core.Actor, p Posting) Response {
+	m, err := b.message(ctx, p, actor.Person)
+	if err != nil {
+		b.log.WarnContext(ctx, "show a clicked message", "request", p.Request.String(), "error", err)
+		return Done{}
+	}
+	return Replace{Message: m}
+}
+
+// message returns what a posting shows to a viewer now.
+func (b *Bot) message(ctx context.Context, p Posting, viewer people.ID) (view.Message, error) {
+	c, err := b.core.Case(ctx, p.Request)
+	if err != nil {
+		return view.Message{}, err
+	}
+	var postings []Posting
+	if p.Kind == PostingTeam || p.Kind == PostingCare {
+		if postings, err = b.ledger.Postings(ctx, p.Request); err != nil {
+			return view.Message{}, err
+		}
+	}
+	m := b.card(c, p, undelivered(postings))
+	m.Blocks = append(m.Blocks, ownBlocks(c, p, viewer)...)
+	return m, nil
 }
 
 func (b *Bot) pressed(
@@ -242,17 +273,8 @@ func (b *Bot) look(ctx context.Context, actor core.Actor, value string) (Respons
 	if err := b.core.Active(ctx, actor.Person); err != nil {
 		return nil, err
 	}
-	c, err := b.core.Case(ctx, p.Request)
-	if err != nil {
-		return nil, err
-	}
-	postings, err := b.ledger.Postings(ctx, p.Request)
-	if err != nil {
-		return nil, err
-	}
-	m := b.card(c, p, undelivered(postings))
-	m.Blocks = append(m.Blocks, ownBlocks(c, p, actor.Person)...)
-	return Replace{Message: m}, nil
+	m, err := b.message(ctx, p, actor.Person)
+	return Replace{Message: m}, err
 }
 
 // learn remembers a message that shows a posting though nobody recorded it: the

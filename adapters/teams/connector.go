@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"slices"
@@ -256,20 +257,27 @@ func (a *Adapter) member(ctx context.Context, service, conversation, name string
 }
 
 // wait returns *bot.Later while Teams asked for quiet in the conversation, or
-// while the conversation's or the tenant's limits are used up.
+// while the tenant's or the conversation's limits are used up.
 func (a *Adapter) wait(ctx context.Context, tenant, conversation string) error {
 	left, err := a.pace.Paused(ctx, pauseKey(conversation))
-	if err == nil && left == 0 {
-		left, err = a.pace.TakeWithin(ctx, "teams:"+conversation, conversationLimits...)
+	if err != nil || left > 0 {
+		return later(left, "the conversation is paused", err)
 	}
-	if err == nil && left == 0 {
-		left, err = a.pace.TakeWithin(ctx, "teams-tenant:"+tenant, tenantLimit)
+	if left, err = a.pace.TakeWithin(ctx, "teams-tenant:"+tenant, tenantLimit); err != nil || left > 0 {
+		// Many wait for the tenant's pace, so they don't all come back at once.
+		return later(left+rand.N(tenantSpread), "the tenant's pace", err)
 	}
-	if err != nil {
+	left, err = a.pace.TakeWithin(ctx, "teams:"+conversation, conversationLimits...)
+	return later(left, "the conversation's pace", err)
+}
+
+// tenantSpread is the time over which those who wait for a tenant's pace come back.
+const tenantSpread = 5 * time.Second
+
+// later returns *bot.Later when something is left to wait, and nil when not.
+func later(left time.Duration, cause string, err error) error {
+	if err != nil || left <= 0 {
 		return err
 	}
-	if left > 0 {
-		return &bot.Later{After: left, Cause: "the conversation's pace"}
-	}
-	return nil
+	return &bot.Later{After: left, Cause: cause}
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/usher-access/usher/adapters/slack/slackfake"
+	"github.com/usher-access/usher/adapters/teams/teamsfake"
 	"github.com/usher-access/usher/core"
 	"github.com/usher-access/usher/store/storetest/pgtest"
 )
@@ -44,22 +45,77 @@ func number(name string, otherwise int) int {
 // of one decision as fast as it can.
 func BenchmarkDecisions(b *testing.B) {
 	for _, open := range []int{10_000, 200_000, 1_000_000} {
-		b.Run(fmt.Sprintf("%d_open", open), func(b *testing.B) { benchDecisionsAt(b, open) })
+		b.Run(fmt.Sprintf("%d_open", open), func(b *testing.B) { benchDecisionsAt(b, open, slackClicks(b)) })
 	}
 }
 
-func benchDecisionsAt(b *testing.B, open int) {
-	database := pgtest.NewDatabase(b)
+// BenchmarkTeamsDecisions is BenchmarkDecisions in Teams, where the answer to a
+// click is the card as it then is.
+func BenchmarkTeamsDecisions(b *testing.B) {
+	for _, open := range []int{10_000, 200_000, 1_000_000} {
+		b.Run(fmt.Sprintf("%d_open", open), func(b *testing.B) { benchDecisionsAt(b, open, teamsClicks(b)) })
+	}
+}
+
+// clicks are the approvers' clicks on a platform.
+type clicks struct {
+	config   Config
+	platform string
+	tenant   string // or workspace
+	channel  string // of the approver's card, in SQL
+	setApp   func(url string)
+	click    func(id int) (status int, err error)
+	seed     []string // statements besides
+}
+
+// inSlack is where Slack's accounts and cards are.
+var inSlack = clicks{platform: "slack", tenant: "T0ACME001", channel: "'D' || (id % 999)"}
+
+func slackClicks(b *testing.B) clicks {
 	f := slackfake.Start(slackfake.Options{Quiet: true})
 	b.Cleanup(f.Close)
 	for i := range 1000 {
 		f.AddUser(slackfake.User{ID: fmt.Sprintf("U%08d", i), Email: fmt.Sprintf("p%d@acme.example", i)})
 	}
-	usher := startChild(b, Config{
-		DatabaseURL: database, SlackBotToken: "xoxb-test", SlackSigningSecret: []string{"a-signing-secret"}, SlackAPIURL: f.APIURL(),
-	})
-	seed(b, database, open)
-	f.SetApp(usher.url)
+	return clicks{
+		config:   Config{SlackBotToken: "xoxb-test", SlackSigningSecret: []string{"a-signing-secret"}, SlackAPIURL: f.APIURL()},
+		platform: inSlack.platform, tenant: inSlack.tenant, channel: inSlack.channel, setApp: f.SetApp,
+		click: func(id int) (int, error) {
+			a, err := f.Hand(context.Background(), "/slack/interactions", clickOn(id))
+			return a.Status, err
+		},
+	}
+}
+
+func teamsClicks(b *testing.B) clicks {
+	f := teamsfake.Start(teamsfake.Options{Quiet: true, NoThrottle: true})
+	b.Cleanup(f.Close)
+	for i := range 1000 {
+		f.AddUser(teamsfake.User{ID: fmt.Sprintf("U%08d", i), Email: fmt.Sprintf("p%d@acme.example", i)})
+	}
+	return clicks{
+		config: Config{Teams: teamsConfig(f)}, platform: "teams", tenant: f.Tenant(), setApp: f.SetApp,
+		channel: fmt.Sprintf("'a:1chat-U' || lpad((1 + id %% 999)::text, 8, '0') || '-%s'", f.Tenant()),
+		click: func(id int) (int, error) {
+			user := fmt.Sprintf("U%08d", 1+id%999)
+			a, err := f.Hand(context.Background(), f.Press(user, "1.1", "approve", fmt.Sprintf("posting%d.0.manager", id)))
+			if err == nil && !strings.Contains(string(a.Body), "Approved by Person") {
+				err = fmt.Errorf("the answer is no decided card: %s", a.Body)
+			}
+			return a.Status, err
+		},
+		// Where usher is installed its places are known.
+		seed: []string{fmt.Sprintf(`INSERT INTO places SELECT 'teams', '%s', 'U' || lpad(i::text, 8, '0'), '29:1U' || lpad(i::text, 8, '0') || '-mri-of-this-bot',
+			'a:1chat-U' || lpad(i::text, 8, '0') || '-%s', '', '%s', '28:%s', '' FROM generate_series(0, 999) i`, f.Tenant(), f.Tenant(), f.ServiceURL(), f.AppID())},
+	}
+}
+
+func benchDecisionsAt(b *testing.B, open int, c clicks) {
+	database := pgtest.NewDatabase(b)
+	c.config.DatabaseURL = database
+	usher := startChild(b, c.config)
+	seed(b, database, open, c)
+	c.setApp(usher.url)
 	before := usher.rss(b)
 
 	took := make([]time.Duration, benchDecisions)
@@ -74,10 +130,12 @@ func benchDecisionsAt(b *testing.B, open int) {
 					return
 				}
 				begun := time.Now()
-				a, err := f.Hand(context.Background(), "/slack/interactions", clickOn(i+1))
+				status, err := c.click(i + 1)
 				took[i] = time.Since(begun)
-				if err != nil || a.Status != http.StatusOK {
-					refused.Add(1)
+				if err != nil || status != http.StatusOK {
+					if refused.Add(1) == 1 {
+						b.Log(status, err)
+					}
 				}
 			}
 		})
@@ -91,8 +149,8 @@ func benchDecisionsAt(b *testing.B, open int) {
 	peak := usher.rss(b)
 	usher.stop(b)
 	raw := pgbench(b, database)
-	fmt.Printf("%d open requests, %d connections, %d CPUs: %.0f decisions/s, p50 %s, p99 %s; pgbench %.0f/s, ratio %.2f; RSS %d MB before, %d MB after\n",
-		open, benchConns, runtime.NumCPU(), rate, took[len(took)/2].Round(100*time.Microsecond),
+	fmt.Printf("%s: %d open requests, %d connections, %d CPUs: %.0f decisions/s, p50 %s, p99 %s; pgbench %.0f/s, ratio %.2f; RSS %d MB before, %d MB after\n",
+		c.platform, open, benchConns, runtime.NumCPU(), rate, took[len(took)/2].Round(100*time.Microsecond),
 		took[len(took)*99/100].Round(100*time.Microsecond), raw, rate/raw, before, peak)
 	b.ReportMetric(rate, "decisions/s")
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
@@ -102,7 +160,7 @@ func benchDecisionsAt(b *testing.B, open int) {
 
 // seed fills the database with requests that each wait for one approver, as a
 // submission leaves them.
-func seed(b testing.TB, database string, open int) {
+func seed(b testing.TB, database string, open int, c clicks) {
 	b.Helper()
 
 	db, err := sql.Open("pgx", database)
@@ -115,13 +173,14 @@ func seed(b testing.TB, database string, open int) {
 		{"state":"open","assignees":["p%s"],"opened":"2026-11-24T12:00:00Z"}]}`
 	for _, statement := range []string{
 		`INSERT INTO people SELECT 'p' || i, 'p' || i || '@acme.example', 'Person ' || i, '', '', true, '{}', 'person ' || i FROM generate_series(0, 999) i`,
-		`INSERT INTO accounts SELECT 'slack', 'T0ACME001', 'U' || lpad(i::text, 8, '0'), 'p' || i, 'p' || i || '@acme.example', now() + interval '1 day', true FROM generate_series(0, 999) i`,
+		`INSERT INTO accounts SELECT '` + c.platform + `', '` + c.tenant + `', 'U' || lpad(i::text, 8, '0'), 'p' || i, 'p' || i || '@acme.example', now() + interval '1 day', true FROM generate_series(0, 999) i`,
 		`INSERT INTO teams VALUES ('it', 'IT', '', '', 'none', '', false)`,
 		fmt.Sprintf(`INSERT INTO requests (key, type, resource, title, team, requester, creator, assignee, access, followers, pending, unassigned, flow, run, version, chain_seq, chain_hash, created_at, updated_at)
 			SELECT 'key' || i, 'vpn', '', 'VPN', 'it', 'p0', 'p0', '', 'null', '[]', true, false, '%s', replace('%s', 'p%%s', 'p' || (1 + i %% 999))::json, 1, 1, 'h', now(), now() FROM generate_series(1, %d) i`, flow, run, open),
 		`INSERT INTO asked (request, step, person, kind) SELECT id, 'manager', 'p' || (1 + id % 999), 'approval' FROM requests`,
 		`INSERT INTO audit_events SELECT 'REQ-' || id, 1, now(), 'p0', 'slack', 'submitted', '', '[]', '', 'h' FROM requests`,
-		`INSERT INTO postings SELECT 'posting' || id, id, 'ask', 'manager', 'p' || (1 + id % 999), 'slack', '', 'D' || (id % 999), '1.1', 'shown', '', 0 FROM requests`,
+		`INSERT INTO postings SELECT 'posting' || id, id, 'ask', 'manager', 'p' || (1 + id % 999), '` + c.platform + `', '', ` + c.channel + `, '1.1', 'shown', '', 0 FROM requests`,
+		strings.Join(c.seed, ";"),
 		`VACUUM ANALYZE`,
 	} {
 		_, err := db.Exec(statement)
@@ -135,7 +194,7 @@ func TestSeedFitsTheDatabase(t *testing.T) {
 	database := pgtest.NewDatabase(t)
 	c := &Config{DatabaseURL: database}
 	require.NoError(t, migrateCommand{}.Run(t.Context(), c, streams{out: t.Output(), err: t.Output()}))
-	seed(t, database, 10)
+	seed(t, database, 10, inSlack)
 	require.NoError(t, withParts(t.Context(), c, streams{out: t.Output(), err: t.Output()}, false, func(p *parts) error {
 		page, err := p.core.Awaiting(t.Context(), "p2", nil, core.Place{Limit: 10})
 		require.Len(t, page.Cases, 1)

@@ -67,6 +67,8 @@ func environment(c Config) []string {
 	return append(os.Environ(),
 		"USHER_LISTEN="+cmp.Or(c.Listen, "127.0.0.1:0"), "DATABASE_URL="+c.DatabaseURL, "REDIS_URL="+c.RedisURL, "USHER_POLICY="+c.Policy,
 		"SLACK_BOT_TOKEN="+c.SlackBotToken, "SLACK_SIGNING_SECRET="+strings.Join(c.SlackSigningSecret, ","),
+		"TEAMS_APP_ID="+c.Teams.AppID, "TEAMS_APP_PASSWORD="+c.Teams.AppPassword, "TEAMS_TENANT_ID="+strings.Join(c.Teams.TenantID, ","),
+		"TEAMS_TOKEN_URL="+c.Teams.TokenURL, "TEAMS_OPENID_URL="+c.Teams.OpenIDURL, "TEAMS_SERVICE_URL="+strings.Join(c.Teams.ServiceURL, ","),
 		"USHER_WEBHOOK_SECRET="+strings.Join(c.WebhookSecret, ","), "SLACK_APP_TOKEN="+c.SlackAppToken, "SLACK_API_URL="+c.SlackAPIURL, "LOG_FORMAT=json",
 		"USHER_OIDC_ISSUER="+c.OIDCIssuer, "USHER_OIDC_CLIENT_ID="+c.OIDCClientID, "USHER_OIDC_CLIENT_SECRET="+c.OIDCClientSecret)
 }

@@ -42,7 +42,7 @@ func newWebBench(b *testing.B) *webBench {
 	c.Listen, err = demoAddress(b.Context(), "127.0.0.1:0")
 	require.NoError(b, err)
 	w := &webBench{child: startChild(b, c)}
-	seed(b, c.DatabaseURL, benchRequests)
+	seed(b, c.DatabaseURL, benchRequests, inSlack)
 	db, err := sql.Open("pgx", c.DatabaseURL)
 	require.NoError(b, err)
 	defer db.Close()

@@ -99,6 +99,9 @@ type Fake struct {
 	server *httptest.Server
 	client *http.Client
 
+	signing sync.Once
+	signed  string // with Quiet one token is sent again and again, as Teams does
+
 	mu            sync.Mutex
 	changed       chan struct{} // closed at the next change
 	app           string        // where the app under test is
@@ -204,6 +207,9 @@ func (f *Fake) AddUser(u User) {
 	set(&u.UPN, u.Email)
 	set(&u.Role, "user")
 	f.users[u.ID] = &u
+	if f.opts.Quiet {
+		f.chat(u.ID)
+	}
 }
 
 // AddChannel adds a channel in whose team usher is.

@@ -66,7 +66,12 @@ func (f *Fake) Hand(ctx context.Context, activity map[string]any) (Answer, error
 		return Answer{}, err
 	}
 	token := ""
-	if !f.opts.Anonymous {
+	switch {
+	case f.opts.Anonymous:
+	case f.opts.Quiet:
+		f.signing.Do(func() { f.signed = f.Token(f.service, Forge{}) })
+		token = f.signed
+	default:
 		token = f.Token(text(activity["serviceUrl"]), Forge{})
 	}
 	return f.Deliver(ctx, token, body)
@@ -229,6 +234,18 @@ func (f *Fake) pressed(t testing.TB, user, conversation, reply string, card, but
 	default:
 		a["type"], a["value"] = "message", data
 	}
+	return a
+}
+
+// Press is the activity of a click of somebody on a button in their chat that
+// says nothing but what it does.
+func (f *Fake) Press(user, message, action, value string) map[string]any {
+	a := f.Activity(user, f.chatOf(user), "invoke")
+	a["name"], a["replyToId"] = "adaptiveCard/action", message
+	a["value"] = map[string]any{"trigger": "manual", "action": map[string]any{
+		"type": "Action.Execute", "verb": action,
+		"data": map[string]any{"usher": map[string]any{"do": "press", "action": action, "value": value}},
+	}}
 	return a
 }
 
