@@ -77,6 +77,7 @@ type Adapter struct {
 
 	mu    sync.Mutex
 	noted map[string]bot.Place // places as they were saved last
+	turns map[string]time.Time // until when those who wait for a tenant's pace have turns
 	app   catalogueApp         // usher in the organisation's catalogue; without ID until it is known
 }
 
@@ -112,7 +113,7 @@ func New(c Config) (*Adapter, error) {
 		appID: c.AppID, tenants: c.TenantIDs, service: cloud.Service, graphURL: cmp.Or(c.GraphURL, cloud.Graph),
 		anonymous: c.Anonymous, http: client, log: c.Log, now: c.Now, pace: c.Pace, cache: c.Cache, places: c.Places,
 		accounts: c.Accounts, metrics: c.Metrics, reachable: c.Reachable,
-		later: make(chan func(context.Context), maxLater), noted: map[string]bot.Place{},
+		later: make(chan func(context.Context), maxLater), noted: map[string]bot.Place{}, turns: map[string]time.Time{},
 	}
 	if len(c.ServiceURLs) > 0 {
 		a.service = c.ServiceURLs[0]

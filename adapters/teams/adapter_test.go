@@ -14,7 +14,6 @@ import (
 	"github.com/usher-access/usher/adapters/adaptertest"
 	"github.com/usher-access/usher/adapters/teams/teamsfake"
 	"github.com/usher-access/usher/bot"
-	"github.com/usher-access/usher/bot/view"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/people"
 )
@@ -226,5 +225,3 @@ func TestTeamsIsAPlatform(t *testing.T) {
 	t.Parallel()
 	adaptertest.Run(t, func(t *testing.T, h bot.Handler) adaptertest.Platform { return newPlatform(t, h) })
 }
-
-var _ = view.Message{}

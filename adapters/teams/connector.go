@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"slices"
@@ -264,15 +263,26 @@ func (a *Adapter) wait(ctx context.Context, tenant, conversation string) error {
 		return later(left, "the conversation is paused", err)
 	}
 	if left, err = a.pace.TakeWithin(ctx, "teams-tenant:"+tenant, tenantLimit); err != nil || left > 0 {
-		// Many wait for the tenant's pace, so they don't all come back at once.
-		return later(left+rand.N(tenantSpread), "the tenant's pace", err)
+		return later(a.turn(tenant, left), "the tenant's pace", err)
 	}
 	left, err = a.pace.TakeWithin(ctx, "teams:"+conversation, conversationLimits...)
 	return later(left, "the conversation's pace", err)
 }
 
-// tenantSpread is the time over which those who wait for a tenant's pace come back.
-const tenantSpread = 5 * time.Second
+// turn returns when to come back to somebody who must wait for a tenant's pace.
+// Many may wait, and if all came back at once most would come in vain.
+func (a *Adapter) turn(tenant string, left time.Duration) time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := a.now()
+	next := now.Add(left)
+	if last := a.turns[tenant]; last.After(next) {
+		next = last
+	}
+	next = next.Add(tenantLimit.Within / time.Duration(tenantLimit.Times))
+	a.turns[tenant] = next
+	return next.Sub(now)
+}
 
 // later returns *bot.Later when something is left to wait, and nil when not.
 func later(left time.Duration, cause string, err error) error {
