@@ -162,6 +162,17 @@ func (e *element) keep(value string) {
 		if numeric.MatchString(value) {
 			e.Value = json.Number(value)
 		}
+	case e.Type == "Input.ChoiceSet" && e.Query == nil:
+		values := []string{value}
+		if e.Multi {
+			values = strings.Split(value, ",")
+		}
+		values = slices.DeleteFunc(values, func(v string) bool {
+			return !slices.ContainsFunc(e.Choices, func(c choice) bool { return c.Value == v })
+		})
+		if e.Value = nil; len(values) > 0 {
+			e.Value = strings.Join(values, ",")
+		}
 	case e.Query != nil:
 		// A client shows only choices that it has, and the search's are not listed.
 		for _, v := range strings.Split(value, ",") {

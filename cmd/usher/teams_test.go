@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -242,4 +243,91 @@ func TestDoctorChecksTheRegistration(t *testing.T) {
 	said = doctor()
 	require.Contains(t, said, "✗ Teams registration: no token: status 401 invalid_client AADSTS7000215")
 	require.Contains(t, said, "Copy the secret's value, not its ID")
+}
+
+// usherData is what usher's button carries in an activity.
+func usherData(t *testing.T, activity map[string]any) map[string]any {
+	t.Helper()
+
+	value := activity["value"].(map[string]any)
+	if action, ok := value["action"].(map[string]any); ok {
+		value = action
+	}
+	return value["data"].(map[string]any)["usher"].(map[string]any)
+}
+
+func TestStoryForgedDataOfTeamsChangesNothing(t *testing.T) {
+	t.Parallel()
+
+	s, f := newTeamsScene(t, teamsfake.Options{}, nil)
+	s.ask(t, ana, "laptop", laptop("16 inch", "x"))
+	ask := s.waitText(t, bo, "REQ-1").of.(teamsfake.Message)
+	for _, value := range []string{"", "1", "REQ-1", "x.0.manager", "....", strings.Repeat("a", 2000)} {
+		a := f.PressPayload(t, bo, ask, "Approve", nil)
+		usherData(t, a)["value"] = value
+		before := len(f.Flashes(bo))
+		f.Show(t, bo, ask, f.Send(t, a))
+		require.Len(t, f.Flashes(bo), before+1)
+	}
+	// A button of one step can't be turned on another, and not by somebody else.
+	a := f.PressPayload(t, cy, ask, "Approve", nil)
+	data := usherData(t, a)
+	data["value"] = strings.Replace(data["value"].(string), "manager", "budget", 1)
+	f.Send(t, a)
+	// Nobody looks at somebody else's card.
+	a = f.PressPayload(t, cy, ask, "Approve", nil)
+	usherData(t, a)["do"] = "look"
+	answer := f.Send(t, a)
+	require.Contains(t, string(answer.Body), "application/vnd.microsoft.error")
+	require.NotContains(t, string(answer.Body), "16 inch")
+	s.waitText(t, ana, "Pending", "Bo Lind")
+
+	s.press(t, bo, card{of: ask}, "Deny")
+	deny := f.SubmitPayload(t, bo, "Deny", map[string]any{"Reason": "No"})
+	usherData(t, deny)["id"] = "somebody-elses.0.manager"
+	f.SendSubmission(t, bo, deny)
+	s.say(t, ana, "laptop")
+	file := f.SubmitPayload(t, ana, "Submit", laptop("13 inch", "x"))
+	usherData(t, file)["id"] = "forged"
+	usherData(t, file)["key"] = "forged"
+	f.SendSubmission(t, ana, file)
+	d, open := f.Dialog(ana)
+	require.True(t, open)
+	require.Contains(t, d.Text(), "no longer valid")
+	require.Contains(t, d.Text(), "13 inch", "what was entered can still be read")
+	s.press(t, bo, card{of: ask}, "Approve")
+	s.waitText(t, ana, "Approved by Bo Lind", "Cy Abara")
+	for _, c := range s.in(ana) {
+		require.NotContains(t, c.text, "REQ-2")
+	}
+}
+
+func TestStoryOneFormOfTeamsIsOneRequest(t *testing.T) {
+	t.Parallel()
+
+	s, f := newTeamsScene(t, teamsfake.Options{}, nil)
+	s.say(t, ana, "new LAPTOP")
+	require.Equal(t, map[string]string{"What is it for?": "Please answer this."}, s.submit(t, ana, laptop("13 inch", "   ")))
+	forged := map[string]any{"value": "20 inch"}
+	problems := s.submit(t, ana, map[string]any{"Which model?": forged, "What is it for?": "x"})
+	require.Contains(t, problems["Which model?"], "offered")
+	long := strings.Repeat("é", 3000)
+	file := f.SubmitPayload(t, ana, "Submit", laptop("13 inch", long))
+	var all sync.WaitGroup
+	for range 10 {
+		all.Go(func() { f.Send(t, file) })
+	}
+	all.Wait()
+	f.SendSubmission(t, ana, file)
+	s.waitText(t, ana, "REQ-1", long)
+	s.say(t, ana, "status")
+	status := s.told(t, ana, "Your open requests")
+	require.Equal(t, 1, strings.Count(status.text, "REQ-"))
+	// A message that comes again is answered once.
+	before := len(f.DM(ana))
+	f.Say(t, ana, "help")
+	f.Until(t, "help", func() bool { return len(f.DM(ana)) == before+1 })
+	f.Replay(t)
+	s.say(t, ana, "status")
+	require.Len(t, f.DM(ana), before+2)
 }
