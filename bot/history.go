@@ -112,6 +112,8 @@ func accessSentence(c core.Case, e audit.Event, who, whom string) string {
 		if whom != "" {
 			text += " by " + whom
 		}
+	case access.ChangeKept:
+		text = "“" + e.Step + "” is left as it is"
 	case access.ChangeRetried:
 		text = who + " tried “" + e.Step + "” again"
 	default:

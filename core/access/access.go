@@ -91,8 +91,8 @@ func (w Work) Name() string {
 	return string(w.Action.Kind)
 }
 
-// begun reports whether the action may have had an effect.
-func (w Work) begun() bool { return w.State != WorkWaiting || w.Tries > 0 }
+// Begun reports whether the action may have had an effect.
+func (w Work) Begun() bool { return w.State != WorkWaiting || w.Tries > 0 }
 
 // WorkState is where one action stands.
 type WorkState string
@@ -126,6 +126,15 @@ func (g Grant) Current() (Work, bool) {
 func (g Grant) ByHand() (Work, bool) {
 	w, ok := g.Current()
 	return w, ok && (w.State == WorkManual || w.State == WorkFailed)
+}
+
+// Awaited returns who is to do by hand what the grant waits for.
+func (g Grant) Awaited() []people.ID {
+	w, ok := g.ByHand()
+	if !ok {
+		return nil
+	}
+	return w.Asked
 }
 
 // NextCall returns the action that is to be done next, and from when on. There

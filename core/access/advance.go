@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -60,6 +61,21 @@ type HandedOver struct {
 	To  []people.ID
 }
 
+// Kept says that what an action is to take back is there by another grant too,
+// and therefore stays.
+type Kept struct {
+	Key string
+	By  string // what people call the other grant's request
+}
+
+// Left takes somebody who works here no more off what people must do. To are
+// asked instead, unless it has somebody left.
+type Left struct {
+	Person people.ID
+	To     []people.ID
+	Why    string
+}
+
 // DoneByHand is somebody who says that an action is done.
 type DoneByHand struct {
 	Key  string
@@ -96,6 +112,8 @@ func (CallBegun) event()  {}
 func (CallDone) event()   {}
 func (CallFailed) event() {}
 func (HandedOver) event() {}
+func (Kept) event()       {}
+func (Left) event()       {}
 func (DoneByHand) event() {}
 func (Retried) event()    {}
 func (Extended) event()   {}
@@ -126,6 +144,7 @@ const (
 	ChangeFailed   ChangeKind = "action failed"
 	ChangeManual   ChangeKind = "action given to people"
 	ChangeRetried  ChangeKind = "action tried again"
+	ChangeKept     ChangeKind = "action not taken back" // another grant gives the same
 )
 
 // Refusal says why an event may not happen. The caller turns it into a sentence.
@@ -206,6 +225,10 @@ func Advance(g Grant, event Event, now time.Time) (Grant, []Change, error) {
 		changes = g.failCall(e, now)
 	case HandedOver:
 		changes = g.handOver(e)
+	case Kept:
+		changes = g.keep(e, now)
+	case Left:
+		changes = g.leave(e)
 	case DoneByHand:
 		changes, err = g.doByHand(e, now)
 	case Retried:
@@ -283,7 +306,7 @@ func (g *Grant) tick(now time.Time) []Change {
 func (g *Grant) stop(by people.ID, why string, now time.Time) []Change {
 	g.Stopped, g.StoppedBy, g.Why = now, by, why
 	for _, w := range slices.Backward(g.Give) {
-		if w.begun() {
+		if w.Begun() {
 			g.Take = append(g.Take, Work{Action: reverse(w.Action), Key: Key(w.Key, "take"), State: WorkWaiting})
 		}
 	}
@@ -300,6 +323,12 @@ func reverse(a flow.Action) flow.Action {
 		a.Title = "Take back: " + a.Title
 	}
 	return a
+}
+
+// Undoes reports whether the one action takes back what the other gives.
+func Undoes(take, give flow.Action) bool {
+	give = reverse(give)
+	return take.Kind == give.Kind && take.Title == give.Title && maps.Equal(take.Params, give.Params)
 }
 
 // work returns the action with this key, whether it is of giving or of taking back.
@@ -380,6 +409,28 @@ func (g *Grant) handOver(e HandedOver) []Change {
 	}
 	w.State, w.Problem, w.Asked = WorkManual, e.Why, e.To
 	return []Change{{Kind: ChangeManual, Work: w.Name(), Note: e.Why, People: e.To}}
+}
+
+func (g *Grant) keep(e Kept, now time.Time) []Change {
+	w := g.current(e.Key)
+	if w == nil || !g.Stopping() || w.Calling.After(now) {
+		return nil
+	}
+	w.State, w.Done, w.Note, w.Problem, w.Next = WorkDone, now, e.By+" gives the same", "", time.Time{}
+	return []Change{{Kind: ChangeKept, Work: w.Name(), Note: w.Note}}
+}
+
+func (g *Grant) leave(e Left) []Change {
+	waiting, _ := g.ByHand()
+	if !slices.Contains(waiting.Asked, e.Person) {
+		return nil
+	}
+	w := g.current(waiting.Key)
+	w.Asked = slices.DeleteFunc(slices.Clone(w.Asked), func(id people.ID) bool { return id == e.Person })
+	if len(w.Asked) == 0 {
+		w.Asked = e.To
+	}
+	return []Change{{Kind: ChangeManual, Work: w.Name(), Note: e.Why, People: w.Asked}}
 }
 
 func (g *Grant) doByHand(e DoneByHand, now time.Time) ([]Change, error) {

@@ -192,6 +192,45 @@ func TestWhatIsRefusedIsNotTriedAgain(t *testing.T) {
 	require.Equal(t, access.Failed, l.g.State)
 }
 
+func TestWhatAnotherGrantGivesIsNotTakenBack(t *testing.T) {
+	t.Parallel()
+
+	l := begin(t, access.Grant{Duration: time.Hour}, hook, rota)
+	require.Empty(t, l.do(0, access.Kept{Key: l.g.Give[0].Key, By: "REQ-9"}), "it is not being taken back")
+	l.do(0, access.CallDone{Key: l.call()})
+	l.do(0, access.HandedOver{Key: l.g.Give[1].Key, To: []people.ID{"bo"}})
+	l.do(0, access.DoneByHand{Key: l.g.Give[1].Key, By: "bo"})
+	l.do(time.Hour, access.Tick{})
+	task, back := l.g.Take[0], l.g.Take[1]
+	require.True(t, access.Undoes(task.Action, rota))
+	require.False(t, access.Undoes(task.Action, hook))
+	require.False(t, access.Undoes(back.Action, flow.Action{Kind: flow.ActionWebhook}), "it is another hook")
+	l.do(0, access.HandedOver{Key: task.Key, To: []people.ID{"bo"}})
+	require.Equal(t, []access.ChangeKind{access.ChangeKept}, l.do(0, access.Kept{Key: task.Key, By: "REQ-9"}))
+	require.Empty(t, l.do(0, access.Kept{Key: task.Key, By: "REQ-9"}))
+	l.call()
+	require.Empty(t, l.do(0, access.Kept{Key: back.Key, By: "REQ-9"}), "a call may be under way")
+	kept := []access.ChangeKind{access.ChangeKept, access.ChangeEnded}
+	require.Equal(t, kept, l.do(15*time.Second, access.Kept{Key: back.Key, By: "REQ-9"}))
+	require.Equal(t, "REQ-9 gives the same", l.g.Take[1].Note)
+}
+
+func TestWhoLeavesIsNotAskedAnyMore(t *testing.T) {
+	t.Parallel()
+
+	l := begin(t, access.Grant{}, rota)
+	l.do(0, access.HandedOver{Key: l.g.Give[0].Key, To: []people.ID{"bo", "ivy"}})
+	left := access.Left{Person: "bo", To: []people.ID{"di"}, Why: "bo is inactive"}
+	require.Equal(t, []access.ChangeKind{access.ChangeManual}, l.do(0, left))
+	require.Equal(t, []people.ID{"ivy"}, l.g.Awaited(), "somebody is left")
+	require.Empty(t, l.do(0, left))
+	require.Equal(t, []access.ChangeKind{access.ChangeManual}, l.do(0, access.Left{Person: "ivy", To: []people.ID{"di"}}))
+	require.Equal(t, []people.ID{"di"}, l.g.Awaited())
+	require.Equal(t, access.Manual, l.g.State)
+	l.do(0, access.DoneByHand{Key: l.g.Give[0].Key, By: "di"})
+	require.Empty(t, l.g.Awaited())
+}
+
 func TestAnExtensionMovesTheEndWithinItsLimit(t *testing.T) {
 	t.Parallel()
 

@@ -101,7 +101,7 @@ func drawEvent(t *rapid.T, g access.Grant, now time.Time) access.Event {
 	by := rapid.SampledFrom([]people.ID{holder, "bo", "ivy"}).Draw(t, "by")
 	note := rapid.SampledFrom([]string{"", "because"}).Draw(t, "note")
 	switch rapid.SampledFrom([]string{
-		"tick", "tick", "begin", "begin", "done", "done", "failed", "hand over", "by hand", "retry", "extend", "back", "revoke",
+		"tick", "tick", "begin", "begin", "done", "done", "failed", "hand over", "kept", "left", "by hand", "retry", "extend", "back", "revoke",
 	}).Draw(t, "event") {
 	case "tick":
 		return access.Tick{}
@@ -113,6 +113,10 @@ func drawEvent(t *rapid.T, g access.Grant, now time.Time) access.Event {
 		return access.CallFailed{Key: key, Problem: "it said no", Final: rapid.Bool().Draw(t, "final"), To: []people.ID{"ivy"}}
 	case "hand over":
 		return access.HandedOver{Key: key, Why: note, To: []people.ID{"ivy"}}
+	case "kept":
+		return access.Kept{Key: key, By: "REQ-9"}
+	case "left":
+		return access.Left{Person: "ivy", To: []people.ID{"bo"}}
 	case "by hand":
 		return access.DoneByHand{Key: key, By: by, Note: note}
 	case "retry":
