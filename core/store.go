@@ -99,6 +99,9 @@ type Reader interface {
 	// Awaiting returns the requests that wait for the person to act on a step of
 	// one of the kinds, the newest first; no kinds mean all.
 	Awaiting(ctx context.Context, person people.ID, kinds []flow.Kind, p Place) ([]Request, error)
+	// AssignedTo returns the pending requests that the person looks after, the
+	// newest first.
+	AssignedTo(ctx context.Context, assignee people.ID, p Place) ([]Request, error)
 	// TeamRequests returns a team's requests, the newest first.
 	TeamRequests(ctx context.Context, q TeamQuery, p Place) ([]Request, error)
 	// Requests returns those of the given requests that there are.
@@ -114,6 +117,9 @@ type Reader interface {
 	HoldersOf(ctx context.Context, resource string, p Place) ([]access.Grant, error)
 	// LiveGrants returns all live grants of a person, the newest first.
 	LiveGrants(ctx context.Context, holder people.ID) ([]access.Grant, error)
+	// GrantsAwaiting returns the grants that wait for the person to do something by
+	// hand, the newest first.
+	GrantsAwaiting(ctx context.Context, person people.ID, p Place) ([]access.Grant, error)
 }
 
 // Tx writes. It is valid until the function that it was given to returns.
@@ -147,6 +153,8 @@ type Tx interface {
 	// SaveGrants writes locked grants and raises their versions. Of requests whose
 	// audit chains have grown it writes the ends, and raises the versions too.
 	SaveGrants(ctx context.Context, held []Held) error
+	// SetGrantAsked replaces who is to do by hand what the grant waits for.
+	SetGrantAsked(ctx context.Context, id access.ID, asked []people.ID) error
 	// SaveDelegation writes a person's delegation in the place of the one that
 	// there was.
 	SaveDelegation(ctx context.Context, d people.Delegation) error

@@ -107,6 +107,11 @@ func (r reader) LiveGrants(ctx context.Context, holder people.ID) ([]access.Gran
 	return grants(r.with(ctx).Where("holder = ? AND live", string(holder)))
 }
 
+func (r reader) GrantsAwaiting(ctx context.Context, person people.ID, p core.Place) ([]access.Grant, error) {
+	asked := r.with(ctx).Model(&grantAskedRow{}).Select("id").Where("person = ?", string(person))
+	return grants(below(r.with(ctx).Where("id IN (?)", asked), p))
+}
+
 // below narrows a list to one of its pages.
 func below(q *gorm.DB, p core.Place) *gorm.DB {
 	if p.Below > 0 {
@@ -199,6 +204,27 @@ func (t *tx) SaveGrants(ctx context.Context, held []core.Held) error {
 		return wrap(saved.Error, "save grants")
 	}
 	return t.saveChains(ctx, grown)
+}
+
+type grantAskedRow struct {
+	ID     int64  `gorm:"primaryKey;autoIncrement:false"`
+	Person string `gorm:"primaryKey"`
+}
+
+func (grantAskedRow) TableName() string { return "grants_asked" }
+
+func (t *tx) SetGrantAsked(ctx context.Context, id access.ID, asked []people.ID) error {
+	if err := t.with(ctx).Where("id = ?", int64(id)).Delete(&grantAskedRow{}).Error; err != nil {
+		return wrap(err, "save who is to do it by hand")
+	}
+	if len(asked) == 0 {
+		return nil
+	}
+	rows := make([]grantAskedRow, len(asked))
+	for i, person := range asked {
+		rows[i] = grantAskedRow{ID: int64(id), Person: string(person)}
+	}
+	return wrap(t.with(ctx).Create(&rows).Error, "save who is to do it by hand")
 }
 
 // saveChains writes the ends of several requests' chains with one statement.

@@ -145,6 +145,10 @@ func (r reader) Awaiting(ctx context.Context, person people.ID, kinds []flow.Kin
 	return listed(q, "asked.request", p)
 }
 
+func (r reader) AssignedTo(ctx context.Context, assignee people.ID, p core.Place) ([]core.Request, error) {
+	return listed(r.with(ctx).Where("assignee = ? AND pending", string(assignee)), "requests.id", p)
+}
+
 func (r reader) TeamRequests(ctx context.Context, want core.TeamQuery, p core.Place) ([]core.Request, error) {
 	q := r.with(ctx).Where("team = ?", want.Team)
 	switch {

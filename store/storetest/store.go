@@ -818,6 +818,57 @@ func Run(t *testing.T, newStore func(t *testing.T) (Store, Jobs)) {
 		}, heads)
 	})
 
+	test("GrantsAreFoundByWhoIsToDoThemByHand", func(t *testing.T, s Store, _ Jobs) {
+		var ids []access.ID
+		for i := range 3 {
+			r := request(fmt.Sprint(i))
+			insert(t, s, &r)
+			g := grant(access.ID(r.ID), "p1", "github")
+			within(t, s, func(ctx context.Context, tx core.Tx) {
+				require.NoError(t, tx.InsertGrant(ctx, &g))
+				require.NoError(t, tx.SetGrantAsked(ctx, g.ID, []people.ID{"p2", "p3"}))
+			})
+			ids = append(ids, g.ID)
+		}
+		waiting := func(person people.ID, p core.Place) []access.ID {
+			found, err := s.GrantsAwaiting(t.Context(), person, p)
+			require.NoError(t, err)
+			out := []access.ID{}
+			for _, g := range found {
+				out = append(out, g.ID)
+			}
+			return out
+		}
+		require.Equal(t, []access.ID{ids[2], ids[1]}, waiting("p2", core.Place{Limit: 2}))
+		require.Equal(t, []access.ID{ids[0]}, waiting("p2", core.Place{Below: core.RequestID(ids[1]), Limit: 2}))
+		require.Empty(t, waiting("p1", core.Place{Limit: 9}))
+		within(t, s, func(ctx context.Context, tx core.Tx) {
+			require.NoError(t, tx.SetGrantAsked(ctx, ids[0], nil))
+			require.NoError(t, tx.SetGrantAsked(ctx, ids[1], []people.ID{"p3"}))
+		})
+		require.Equal(t, []access.ID{ids[2]}, waiting("p2", core.Place{Limit: 9}))
+		require.Equal(t, []access.ID{ids[2], ids[1]}, waiting("p3", core.Place{Limit: 9}))
+	})
+
+	test("PendingRequestsAreFoundByWhoLooksAfterThem", func(t *testing.T, s Store, _ Jobs) {
+		var all []core.Request
+		for i, assignee := range []people.ID{"p8", "p8", "p9", "p8"} {
+			r := request(fmt.Sprint(i))
+			r.Assignee = assignee
+			if i == 3 {
+				r.Run.State = flow.Done
+			}
+			insert(t, s, &r)
+			all = append(all, r)
+		}
+		found, err := s.AssignedTo(t.Context(), "p8", core.Place{Limit: 9})
+		require.NoError(t, err)
+		require.Equal(t, []core.Request{all[1], all[0]}, found)
+		found, err = s.AssignedTo(t.Context(), "p8", core.Place{Limit: 1})
+		require.NoError(t, err)
+		require.Len(t, found, 1)
+	})
+
 	test("GrantsAreListedByHolderAndByResource", func(t *testing.T, s Store, _ Jobs) {
 		var all []core.Request
 		for i, of := range []struct{ holder, resource string }{{"p1", "github"}, {"p1", "erp"}, {"p2", "github"}, {"p1", "github"}} {

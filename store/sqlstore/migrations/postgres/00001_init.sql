@@ -187,6 +187,14 @@ CREATE INDEX grants_holder_ended ON grants (holder, id) WHERE NOT live;
 CREATE INDEX grants_resource ON grants (resource, id) WHERE live;
 CREATE INDEX grants_due ON grants (due) WHERE due IS NOT NULL;
 
+-- Who is to do by hand what a grant waits for.
+CREATE TABLE grants_asked (
+    id     bigint NOT NULL, -- the grant's
+    person text NOT NULL,
+    PRIMARY KEY (id, person)
+);
+CREATE INDEX grants_asked_person ON grants_asked (person, id);
+
 CREATE TABLE audit_events (
     chain  text NOT NULL,
     seq    bigint NOT NULL,
@@ -256,5 +264,5 @@ CREATE TABLE auto_decisions (
 CREATE INDEX auto_decisions_rule ON auto_decisions (rule, at);
 
 -- +goose Down
-DROP TABLE auto_decisions, auto_rules, delegations, places, postings, audit_events, grants, asked, requests, accounts, settings,
+DROP TABLE auto_decisions, auto_rules, delegations, places, postings, audit_events, grants_asked, grants, asked, requests, accounts, settings,
     conflict_levels, conflicts, audiences, conditions, sequences, resources, request_types, teams, memberships, people_groups, people;

@@ -186,6 +186,14 @@ CREATE INDEX grants_holder_ended ON grants (holder, id) WHERE NOT live;
 CREATE INDEX grants_resource ON grants (resource, id) WHERE live;
 CREATE INDEX grants_due ON grants (due) WHERE due IS NOT NULL;
 
+-- Who is to do by hand what a grant waits for.
+CREATE TABLE grants_asked (
+    id     bigint NOT NULL, -- the grant's
+    person text NOT NULL,
+    PRIMARY KEY (id, person)
+);
+CREATE INDEX grants_asked_person ON grants_asked (person, id);
+
 CREATE TABLE audit_events (
     chain  text NOT NULL,
     seq    bigint NOT NULL,
@@ -261,6 +269,7 @@ DROP TABLE delegations;
 DROP TABLE places;
 DROP TABLE postings;
 DROP TABLE audit_events;
+DROP TABLE grants_asked;
 DROP TABLE grants;
 DROP TABLE asked;
 DROP TABLE requests;
