@@ -210,7 +210,7 @@ func (e *Explanation) foreseeGiving(ctx context.Context, l *lookup) error {
 		if action.Manual() == nil {
 			continue
 		}
-		ids, err := l.hands(ctx, action)
+		ids, tooMany, err := l.hands(ctx, action)
 		if err != nil {
 			return err
 		}
@@ -218,6 +218,7 @@ func (e *Explanation) foreseeGiving(ctx context.Context, l *lookup) error {
 		if err != nil {
 			return err
 		}
+		f.Why = tooMany
 		e.tell(len(f.People), "those who do "+action.Title)
 		e.Giving = append(e.Giving, f)
 	}

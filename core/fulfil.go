@@ -66,8 +66,8 @@ func (s *Service) beginCall(ctx context.Context, job Provision) (Order, error) {
 			return nil, err
 		}
 		if s.provisioners[w.Action.Kind] == nil {
-			to, err := s.look(tx, r, now).hands(ctx, w.Action)
-			return access.HandedOver{Key: w.Key, Why: whyByHand(w.Action), To: to}, err
+			to, tooMany, err := s.look(tx, r, now).hands(ctx, w.Action)
+			return access.HandedOver{Key: w.Key, Why: reasons(whyByHand(w.Action), tooMany), To: to}, err
 		}
 		order, err = grantOrder(ctx, tx, r, *g, w, now)
 		return access.CallBegun{Key: w.Key, Until: now.Add(callLease)}, err
@@ -92,8 +92,8 @@ func (s *Service) finishCall(ctx context.Context, id access.ID, order Order) err
 		if err != nil {
 			return nil, err
 		}
-		to, err := s.look(tx, r, now).hands(ctx, order.Action)
-		return access.CallFailed{Key: order.Key, Problem: failure.Why, Final: failure.final, To: to}, err
+		to, tooMany, err := s.look(tx, r, now).hands(ctx, order.Action)
+		return access.CallFailed{Key: order.Key, Problem: reasons(failure.Why, tooMany), Final: failure.final, To: to}, err
 	})
 	return err
 }
@@ -178,24 +178,46 @@ func written(ctx context.Context, r Reader, request Request) (map[string]string,
 
 // hands returns who is to do an action that nothing else can do: the assignees
 // of a task, else the request assignee, else the resource's owners. It is never
-// the one who gets the access, unless policy names nobody else.
-func (l *lookup) hands(ctx context.Context, a flow.Action) ([]people.ID, error) {
+// the one who gets the access, unless policy names nobody else. More than an
+// action can ask are not asked at all, and it says so.
+func (l *lookup) hands(ctx context.Context, a flow.Action) (to []people.ID, tooMany string, err error) {
 	request := l.request
 	if a.Task != nil {
 		selectors := slices.Concat(a.Task.Assignees, a.Task.Fallback)
-		found, err := l.find(ctx, flow.Step{Task: a.Task}, selectors)
-		if others := without(found, request.Requester); len(others) > 0 {
-			found = others
+		if to, err = l.find(ctx, flow.Step{Task: a.Task}, selectors); err != nil {
+			return nil, "", err
 		}
-		if err != nil || len(found) > 0 {
-			return found, err
+		if others := without(to, request.Requester); len(others) > 0 {
+			to = others
+		}
+		if len(to) > people.MaxAsked {
+			to, tooMany = nil, findTooMany(selectors, to)
+		}
+		if len(to) > 0 {
+			return to, "", nil
 		}
 	}
-	if request.Assignee != "" && request.Assignee != request.Requester {
-		return []people.ID{request.Assignee}, nil
+	assignee, err := people.Resolve(ctx, l.tx, []people.Selector{{Kind: people.RequestAssignee}}, people.Concerned{Assignee: request.Assignee})
+	if err != nil {
+		return nil, "", err
+	}
+	if to = without(idsOf(assignee), request.Requester); len(to) > 0 {
+		return to, tooMany, nil
 	}
 	owners, err := ownersOf(ctx, l.tx, request.Run.Ask.Resource)
-	return without(owners, request.Requester), err
+	if to = without(owners, request.Requester); len(to) > people.MaxAsked {
+		to, tooMany = nil, reasons(tooMany, findTooMany([]people.Selector{{Kind: people.ResourceOwners}}, to))
+	}
+	return to, tooMany, err
+}
+
+func findTooMany(selectors []people.Selector, found []people.ID) string {
+	return fmt.Sprintf("%s finds %d people, and an action can ask at most %d", list(selectors), len(found), people.MaxAsked)
+}
+
+// reasons puts together those that there are.
+func reasons(parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), "; ")
 }
 
 func without(ids []people.ID, id people.ID) []people.ID {

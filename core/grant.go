@@ -157,6 +157,11 @@ func (c *grantChange) advance(ctx context.Context, tx Tx, held Held, g access.Gr
 	if reflect.DeepEqual(held.Grant, g) {
 		return nil
 	}
+	if awaited := g.Awaited(); !slices.Equal(awaited, held.Awaited()) {
+		if err := tx.SetGrantAsked(ctx, g.ID, awaited); err != nil {
+			return err
+		}
+	}
 	held.Grant, held.Grown = g, len(changes) > 0
 	for _, e := range accessEvents(g.ID, changes, c.actor, c.now) {
 		e, held.Chain = held.Chain.Append(e)

@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -289,6 +291,34 @@ func TestNobodyFinishesTheirOwnAccessWhereSomebodyElseMay(t *testing.T) {
 	require.Equal(t, g.Version, h.grant(t, g.ID).Version)
 }
 
+func TestMorePeopleThanAnActionCanAskAreNotAsked(t *testing.T) {
+	t.Parallel()
+
+	for assignee, asked := range map[string][]string{"ivy": {"ivy"}, "ana": nil} {
+		p := owned(t, "group:all")
+		all := core.PolicyGroup{Name: "all", Title: "All"}
+		for i := range people.MaxAsked + 1 {
+			one := core.PolicyPerson{Email: email(fmt.Sprint("n", i)), Name: fmt.Sprint("n", i), Active: true}
+			p.People, all.Members = append(p.People, one), append(all.Members, one.Email)
+		}
+		p.Groups = append(p.Groups, all)
+		h := newHouse(t, "", p)
+		task := flow.Action{Kind: flow.ActionTask, Title: "Add to the rota", Task: &flow.Task{Assignees: selectors(t, "group:all")}}
+		h.ids["ivy"] = h.ids[assignee] // looks after what waits
+		g := h.approve(t, h.wait(t, wish{who: "ana", actions: []flow.Action{task}}))
+		h.work(t)
+		g = h.grant(t, g.ID)
+		require.Equal(t, access.Manual, g.State)
+		var found []string
+		for _, id := range g.Awaited() {
+			found = append(found, h.short(id))
+		}
+		require.Equal(t, asked, found)
+		require.Contains(t, g.Give[0].Problem, "group:all finds 251 people, and an action can ask at most 250")
+		require.Equal(t, assignee == "ana", strings.Contains(g.Give[0].Problem, "resource-owners finds 251 people"))
+	}
+}
+
 func TestOnlyTheHolderHandsBackAndOnlyThoseWhoLookAfterItRevoke(t *testing.T) {
 	t.Parallel()
 
@@ -312,15 +342,22 @@ func TestOnlyTheHolderHandsBackAndOnlyThoseWhoLookAfterItRevoke(t *testing.T) {
 	require.Len(t, h.recorded(t, r.ID), 5, "what was said twice is recorded once")
 }
 
-func TestOwnersSeeWhoHasTheirResourceAndMayTakeItAway(t *testing.T) {
-	t.Parallel()
+// owned is a company whose GitHub has owners.
+func owned(t *testing.T, owners ...string) core.Policy {
+	t.Helper()
 
 	p := policy()
 	p.Resources = []catalog.Resource{{
-		Name: "github", Title: "GitHub", Kind: catalog.KindApp, Labels: []string{"code"}, BreakGlass: &catalog.BreakGlass{}, Owners: selectors(t, "di@acme.example", "cy@acme.example"),
-		Levels: []catalog.Level{{Name: "admin", Title: "Admin"}},
+		Name: "github", Title: "GitHub", Kind: catalog.KindApp, Labels: []string{"code"}, BreakGlass: &catalog.BreakGlass{},
+		Owners: selectors(t, owners...), Levels: []catalog.Level{{Name: "admin", Title: "Admin"}},
 	}}
-	h := newHouse(t, "", p)
+	return p
+}
+
+func TestOwnersSeeWhoHasTheirResourceAndMayTakeItAway(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", owned(t, "di@acme.example", "cy@acme.example"))
 	var ids []access.ID
 	for _, who := range []string{"ana", "bo", "cy"} {
 		r := h.wait(t, wish{who: who})

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/usher-access/usher/core/access"
+	"github.com/usher-access/usher/core/audit"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/core/people"
@@ -15,8 +17,8 @@ import (
 const offboardBatch = 50
 
 // Offboard works the job of the same name: the open requests of somebody who
-// works here no more are cancelled, their access ends, and what waits for them
-// goes to others. Somebody who is active again keeps what is left.
+// works here no more are cancelled, their access ends, and what they look after
+// and what waits for them goes to others. Somebody who is active again keeps what is left.
 func (s *Service) Offboard(ctx context.Context, job Offboard) error {
 	if err := s.offboard(ctx, job); err != nil {
 		return fmt.Errorf("offboard %s: %w", job.Person, err)
@@ -30,7 +32,11 @@ func (s *Service) offboard(ctx context.Context, job Offboard) error {
 		return ignoreNotFound(err)
 	}
 	left := offboardBatch
-	for _, part := range []func(context.Context, people.Person, *int) error{s.cancelAll, s.revokeAll, s.reroute} {
+	parts := []func(context.Context, people.Person, *int) error{s.cancelAll, s.revokeAll, s.replace, s.reroute, s.handOver}
+	for _, part := range parts {
+		if left <= 0 {
+			break
+		}
 		if err := part(ctx, p, &left); err != nil {
 			return err
 		}
@@ -73,6 +79,67 @@ func (s *Service) revokeAll(ctx context.Context, p people.Person, left *int) err
 	return nil
 }
 
+// replace lets others look after the pending requests that the person looked
+// after. It comes before what asks the request assignee.
+func (s *Service) replace(ctx context.Context, p people.Person, left *int) error {
+	found, err := s.store.AssignedTo(ctx, p.ID, Place{Limit: *left})
+	if err != nil {
+		return err
+	}
+	now := s.now()
+	for _, r := range found {
+		*left--
+		err := s.store.WithTx(ctx, func(ctx context.Context, tx Tx) error { return replaceAssignee(ctx, tx, r.ID, p, now) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replaceAssignee lets somebody else look after the request instead of the person.
+func replaceAssignee(ctx context.Context, tx Tx, id RequestID, p people.Person, now time.Time) error {
+	r, err := tx.LockRequest(ctx, id)
+	if err != nil || r.Assignee != p.ID || r.Run.State != flow.Pending {
+		return err
+	}
+	if r.Assignee, err = successor(ctx, tx, r); err != nil {
+		return err
+	}
+	event := audit.Event{Chain: r.ID.String(), At: now, Kind: "request assignee replaced", Note: p.Name + " is inactive"}
+	if r.Assignee != "" {
+		event.People = []string{string(r.Assignee)}
+	}
+	event, r.Chain = r.Chain.Append(event)
+	r.Updated = now
+	if err := tx.SaveRequest(ctx, &r); err != nil {
+		return err
+	}
+	if err := tx.AppendEvents(ctx, []audit.Event{event}); err != nil {
+		return err
+	}
+	return tx.Enqueue(ctx, SyncPostings{Request: r.ID}, JobOpts{})
+}
+
+// successor returns who looks after a request whose assignee is gone: as its team
+// says, else the first of the resource's owners, else nobody.
+func successor(ctx context.Context, tx Tx, r Request) (people.ID, error) {
+	if r.Team != "" {
+		id, err := requestAssignee(ctx, tx, r.Team, r.Requester)
+		if err := ignoreNotFound(err); err != nil || id != "" {
+			return id, err
+		}
+	}
+	if r.Access == nil {
+		return "", nil
+	}
+	owners, err := ownersOf(ctx, tx, r.Access.Resource)
+	if others := without(owners, r.Requester); len(others) > 0 {
+		return others[0], err
+	}
+	return "", err
+}
+
 // reroute asks others to act on the steps that wait for the person: those whom
 // the step's selectors find without them, else nobody.
 func (s *Service) reroute(ctx context.Context, p people.Person, left *int) error {
@@ -87,6 +154,32 @@ func (s *Service) reroute(ctx context.Context, p people.Person, left *int) error
 		err := s.look(tx, r, now).ask(ctx, step, &found)
 		return flow.Left{Person: p.ID, To: found.Assignees, Delegates: found.Delegates, Why: found.Why}, err
 	})
+}
+
+// handOver asks others to do by hand what grants wait for the person to do, unless
+// others are asked already.
+func (s *Service) handOver(ctx context.Context, p people.Person, left *int) error {
+	found, err := s.store.GrantsAwaiting(ctx, p.ID, Place{Limit: *left})
+	if err != nil {
+		return err
+	}
+	now := s.now()
+	for _, g := range found {
+		*left--
+		_, err := s.changeGrant(ctx, Actor{}, g.ID, func(ctx context.Context, tx Tx, g *access.Grant) (access.Event, error) {
+			r, err := tx.Request(ctx, RequestID(g.ID))
+			if err != nil {
+				return nil, err
+			}
+			w, _ := g.Current()
+			to, tooMany, err := s.look(tx, r, now).hands(ctx, w.Action)
+			return access.Left{Person: p.ID, To: to, Why: reasons(p.Name+" is inactive", tooMany)}, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // changeEach changes the requests of a list, page by page, until as many are

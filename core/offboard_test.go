@@ -9,6 +9,7 @@ import (
 	"github.com/usher-access/usher/core"
 	"github.com/usher-access/usher/core/access"
 	"github.com/usher-access/usher/core/flow"
+	"github.com/usher-access/usher/core/people"
 )
 
 // dismiss makes people inactive by policy, and works the jobs that this causes.
@@ -102,4 +103,72 @@ func TestSomebodyWhoIsBackKeepsWhatIsLeft(t *testing.T) {
 	require.NoError(t, h.Offboard(t.Context(), core.Offboard{Person: h.ids["ana"]}))
 	require.NoError(t, h.Offboard(t.Context(), core.Offboard{Person: "nobody"}))
 	require.Equal(t, access.Active, h.grant(t, g.ID).State)
+}
+
+func TestWhatPeopleMustDoGoesToOthersWhenSomebodyLeaves(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", owned(t, "di@acme.example"))
+	both := flow.Action{Kind: flow.ActionTask, Title: "Add to the rota", Task: &flow.Task{Assignees: selectors(t, "jo@acme.example", "ivy@acme.example")}}
+	alone := h.approve(t, h.wait(t, wish{who: "ana", actions: []flow.Action{{Kind: flow.ActionOktaGroup}}}))
+	shared := h.approve(t, h.wait(t, wish{who: "cy", actions: []flow.Action{both}}))
+	h.work(t)
+	require.Equal(t, []people.ID{h.ids["ivy"]}, h.grant(t, alone.ID).Awaited())
+	h.dismiss(t, "ivy")
+	g := h.grant(t, alone.ID)
+	require.Equal(t, []people.ID{h.ids["di"]}, g.Awaited(), "its request assignee is gone too, so owners do it")
+	require.Equal(t, []people.ID{h.ids["jo"]}, h.grant(t, shared.ID).Awaited(), "who was asked too still is")
+	for _, id := range []access.ID{alone.ID, shared.ID} {
+		kinds := h.recorded(t, core.RequestID(id))
+		require.Equal(t, []string{"action given to people", "action given to people"}, kinds[len(kinds)-2:], "it is recorded once")
+	}
+	left, err := h.store.GrantsAwaiting(t.Context(), h.ids["ivy"], core.Place{Limit: 9})
+	require.NoError(t, err)
+	require.Empty(t, left)
+	_, err = h.FinishGrantWork(t.Context(), h.as("di"), core.WorkRef{Grant: g.ID, Key: g.Give[0].Key}, "Done in Okta.")
+	require.NoError(t, err)
+
+	next := h.approve(t, h.wait(t, wish{who: "di", actions: []flow.Action{{Kind: flow.ActionOktaGroup}}}))
+	h.work(t)
+	g = h.grant(t, next.ID)
+	require.Equal(t, access.Manual, g.State)
+	require.Empty(t, g.Awaited(), "neither who left nor the holder")
+	_, err = h.VerifyAudit(t.Context(), nil)
+	require.NoError(t, err)
+}
+
+func TestPendingRequestsGetAnotherAssigneeWhenTheirsLeaves(t *testing.T) {
+	t.Parallel()
+
+	p := owned(t, "ana@acme.example", "di@acme.example")
+	p.RequestTypes[0].Flow.Steps = []flow.Step{
+		approve("ok", flow.Approval{Approvers: selectors(t, "request-assignee"), Needs: flow.Quorum{N: 1}}),
+	}
+	h := newHouse(t, "", p)
+	var typed core.Request
+	for typed.Assignee != h.ids["ivy"] {
+		typed = h.submit(t, "ana")
+	}
+	team := h.wait(t, wish{who: "ana"})
+	ended := h.wait(t, wish{who: "ana"})
+	h.approve(t, ended)
+	var many []core.RequestID
+	for range 60 {
+		many = append(many, h.wait(t, wish{who: "cy"}).ID)
+	}
+	h.dismiss(t, "ivy")
+	colleagues := []people.ID{h.ids["jo"], h.ids["kim"]}
+	for _, id := range append(many, typed.ID, team.ID) {
+		require.Contains(t, colleagues, h.request(t, id).Assignee)
+		kinds := h.recorded(t, id)
+		require.Contains(t, kinds, "request assignee replaced")
+	}
+	require.Equal(t, []string{h.short(h.request(t, typed.ID).Assignee)}, h.asked(h.request(t, typed.ID)), "who looks after it is asked")
+	require.Equal(t, h.ids["ivy"], h.request(t, ended.ID).Assignee, "what has ended stays as it was")
+
+	h.dismiss(t, "ivy", "jo", "kim")
+	require.Equal(t, h.ids["di"], h.request(t, team.ID).Assignee, "an owner of the resource, but never the requester")
+	require.Empty(t, h.request(t, typed.ID).Assignee, "nobody is left")
+	_, err := h.VerifyAudit(t.Context(), nil)
+	require.NoError(t, err)
 }
