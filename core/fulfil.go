@@ -48,14 +48,16 @@ func (s *Service) Provision(ctx context.Context, job Provision) error {
 }
 
 // beginCall returns the order that is to be called now. It has no Key when
-// there is none, or not yet, or when people got it.
+// there is none, or not yet, when people got it, or when another grant gives
+// what this one is to take back.
 func (s *Service) beginCall(ctx context.Context, job Provision) (Order, error) {
 	now := s.now()
 	var order Order
 	_, err := s.changeGrant(ctx, Actor{}, job.Grant, func(ctx context.Context, tx Tx, g *access.Grant) (access.Event, error) {
 		order = Order{}
-		w, from, ok := g.NextCall()
-		if !ok {
+		w, waits := g.Current()
+		_, from, calls := g.NextCall()
+		if !waits || !calls && !g.Stopping() {
 			return nil, nil
 		}
 		if from.After(now) {
@@ -65,12 +67,32 @@ func (s *Service) beginCall(ctx context.Context, job Provision) (Order, error) {
 		if err != nil {
 			return nil, err
 		}
+		next, err := grantOrder(ctx, tx, r, *g, w, now)
+		if err != nil {
+			return nil, err
+		}
+		others, err := beside(ctx, tx, *g, next)
+		switch {
+		case err != nil:
+			return nil, err
+		case others.keeper != 0:
+			return access.Kept{Key: w.Key, By: others.keeper.String()}, nil
+		case !calls:
+			return nil, nil // people have it
+		case others.until.After(now):
+			return nil, tx.Enqueue(ctx, job, JobOpts{RunAt: others.until})
+		}
+		for _, other := range others.byHand {
+			if err := tx.Enqueue(ctx, Provision{Grant: other}, JobOpts{}); err != nil {
+				return nil, err
+			}
+		}
 		if s.provisioners[w.Action.Kind] == nil {
 			to, tooMany, err := s.look(tx, r, now).hands(ctx, w.Action)
 			return access.HandedOver{Key: w.Key, Why: reasons(whyByHand(w.Action), tooMany), To: to}, err
 		}
-		order, err = grantOrder(ctx, tx, r, *g, w, now)
-		return access.CallBegun{Key: w.Key, Until: now.Add(callLease)}, err
+		order = next
+		return access.CallBegun{Key: w.Key, Until: now.Add(callLease)}, nil
 	})
 	return order, err
 }

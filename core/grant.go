@@ -65,6 +65,8 @@ func (s *Service) beginGrant(ctx context.Context, tx Tx, r Request, actor Actor,
 			actions = level.Grant
 		}
 	}
+	// Nothing outside is done here, so it needs no look at the holder's other
+	// grants: that is for the first call, see beside.
 	g, changes := access.Begin(terms, actions, r.Key, now)
 	if err := schedule(ctx, tx, access.Grant{}, &g); err != nil {
 		return nil, err

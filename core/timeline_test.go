@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -38,6 +39,7 @@ type timeline struct {
 	has     map[core.RequestID]int // how much of it they have at the receiver
 	done    map[string]int         // how often each order had an effect there
 	calls   map[string]int
+	member  bool // of the one group that several of them give
 	kills   int
 	started time.Time // when the process started last
 }
@@ -57,6 +59,7 @@ func newTimeline(t *testing.T, seed uint64) *timeline {
 	require.NoError(t, err)
 	h.Service = core.NewService(mortal{h.store, l}, engine, h.now, crand.Text)
 	h.Connect(flow.ActionWebhook, l)
+	h.Connect(flow.ActionOktaGroup, l)
 	return l
 }
 
@@ -105,7 +108,9 @@ func (l *timeline) Provision(_ context.Context, o core.Order) error {
 	l.moment()
 	l.pass(time.Duration(l.random.IntN(5_000)) * time.Millisecond)
 	l.calls[o.Key]++
-	if l.done[o.Key] == 0 {
+	if o.Action.Kind == flow.ActionOktaGroup {
+		l.member = o.Verb == core.OrderGrant
+	} else if l.done[o.Key] == 0 {
 		l.done[o.Key]++
 		if o.Verb == core.OrderGrant {
 			l.has[o.Request]++
@@ -176,7 +181,7 @@ func decode[J any](t *testing.T, args string) J {
 }
 
 // check fails when a grant has outlived its end by more than a minute for which
-// the process was there.
+// the process was there, and when an active one has lost its group to another.
 func (l *timeline) check() {
 	rows, err := l.db.QueryContext(l.t.Context(), "SELECT id FROM grants WHERE ends IS NOT NULL")
 	require.NoError(l.t, err)
@@ -190,6 +195,9 @@ func (l *timeline) check() {
 	require.NoError(l.t, rows.Err())
 	for _, id := range ids {
 		g := l.grant(l.t, id)
+		if grouped := g.State == access.Active && slices.ContainsFunc(g.Give, inGroup); grouped {
+			require.True(l.t, l.member, "%s has lost its group", core.RequestID(id))
+		}
 		last := g.Ends
 		if l.started.After(last) {
 			last = l.started
@@ -199,6 +207,8 @@ func (l *timeline) check() {
 		}
 	}
 }
+
+func inGroup(w access.Work) bool { return w.Action.Kind == flow.ActionOktaGroup }
 
 // TestNoGrantOutlivesItsEndWhateverCrashes lets many grants begin and end, some
 // before their time, while the process is killed between any two steps and is
@@ -217,8 +227,9 @@ func TestNoGrantOutlivesItsEndWhateverCrashes(t *testing.T) {
 				if l.random.IntN(3) == 0 {
 					w.start = l.now().Add(time.Duration(l.random.IntN(48*60)) * time.Minute)
 				}
+				own := flow.Action{Kind: flow.ActionWebhook, Params: map[string]string{"request": "{{request}}"}}
 				for range l.random.IntN(3) {
-					w.actions = append(w.actions, hook)
+					w.actions = append(w.actions, []flow.Action{own, own, group}[l.random.IntN(3)])
 				}
 				r := l.wait(t, w)
 				all = append(all, r)
@@ -241,12 +252,13 @@ func TestNoGrantOutlivesItsEndWhateverCrashes(t *testing.T) {
 				require.Equal(t, access.Ended, g.State)
 				require.Zero(t, l.has[r.ID])
 				for _, w := range append(g.Give, g.Take...) {
-					if w.State == access.WorkDone {
+					if w.State == access.WorkDone && !inGroup(w) {
 						require.Equal(t, 1, l.done[w.Key], "each action has its effect once")
 						require.GreaterOrEqual(t, l.calls[w.Key], 1)
 					}
 				}
 			}
+			require.False(t, l.member)
 			require.Positive(t, l.kills)
 			_, err := l.VerifyAudit(t.Context(), nil)
 			require.NoError(t, err)
