@@ -112,7 +112,7 @@ func (s *Service) doAct(
 ) (Request, error) {
 	now := s.now()
 	r, err := s.change(ctx, actor, ref.Request, func(ctx context.Context, tx Tx, r Request) (flow.Event, error) {
-		if err := mayAct(ctx, tx, actor.Person, r, ref.Step, now); err != nil {
+		if err := s.mayAct(ctx, tx, actor.Person, r, ref.Step, now); err != nil {
 			return nil, err
 		}
 		event, err := what(ctx, tx, r)
@@ -127,10 +127,10 @@ func (s *Service) doAct(
 
 // mayAct returns why a person may not act on a step, as far as the engine can't
 // know it.
-func mayAct(ctx context.Context, r Reader, id people.ID, request Request, stepID string, now time.Time) error {
+func (s *Service) mayAct(ctx context.Context, r Reader, id people.ID, request Request, stepID string, now time.Time) error {
 	step, i, ok := request.Run.Flow.Step(stepID)
 	if ok && !step.Asks() {
-		return mayTend(ctx, r, id, request)
+		return s.mayTend(ctx, r, id, request)
 	}
 	if _, err := activePerson(ctx, r, id); err != nil || !ok {
 		return err
@@ -182,7 +182,7 @@ func (s *Service) MayAct(ctx context.Context, actor Actor, ref StepRef, verb flo
 		return Request{}, err
 	}
 	now := s.now()
-	if err := mayAct(ctx, s.store, actor.Person, r, ref.Step, now); err != nil {
+	if err := s.mayAct(ctx, s.store, actor.Person, r, ref.Step, now); err != nil {
 		return Request{}, err
 	}
 	const anything = "-" // what is still missing is asked for next

@@ -35,7 +35,7 @@ func (s *Service) Apply(ctx context.Context, actor Actor, p Policy) ([]PolicyCha
 		if err := w.write(ctx, p, changes); err != nil {
 			return err
 		}
-		events, err := revalidate(ctx, tx, changes)
+		events, err := s.revalidate(ctx, tx, changes)
 		if err != nil {
 			return err
 		}

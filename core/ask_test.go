@@ -258,4 +258,8 @@ func TestRulesNameOwnersAndWhoIsToldOfAnEmergency(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, h.ids["di"], r.Assignee)
 	require.Equal(t, []people.ID{h.ids["gil"]}, r.Followers)
+	_, err = h.HoldersOf(t.Context(), h.ids["di"], "erp", core.Place{Limit: 1})
+	require.NoError(t, err, "an owner by a rule is an owner")
+	require.NoError(t, h.MayRevoke(t.Context(), h.ids["di"], access.ID(r.ID)))
+	require.NoError(t, h.MayTend(t.Context(), h.ids["di"], r.ID))
 }

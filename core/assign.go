@@ -28,8 +28,8 @@ func (s *Service) Assign(ctx context.Context, actor Actor, ref StepRef, a Assign
 	now := s.now()
 	r, err := s.change(ctx, actor, ref.Request, func(ctx context.Context, tx Tx, r Request) (flow.Event, error) {
 		event := flow.Assigned{Step: ref.Step, By: actor.Person, From: a.From, To: a.To, Round: a.Round}
-		if err := mayTend(ctx, tx, actor.Person, r); err != nil {
-			if err := mayTendOr(ctx, tx, actor.Person, r, ref.Step); err != nil {
+		if err := s.mayTend(ctx, tx, actor.Person, r); err != nil {
+			if err := s.mayTendOr(ctx, tx, actor.Person, r, ref.Step); err != nil {
 				return nil, err
 			}
 			event.From = actor.Person // no more than their own part
@@ -58,8 +58,8 @@ func (r Request) asks(id people.ID, stepID string) bool {
 }
 
 // mayTendOr returns nil also if the person is asked to act on the step.
-func mayTendOr(ctx context.Context, reader Reader, id people.ID, r Request, step string) error {
-	err := mayTend(ctx, reader, id, r)
+func (s *Service) mayTendOr(ctx context.Context, reader Reader, id people.ID, r Request, step string) error {
+	err := s.mayTend(ctx, reader, id, r)
 	if !errors.Is(err, errs.Denied) || !r.asks(id, step) {
 		return err
 	}
@@ -81,12 +81,12 @@ func (s *Service) MayTend(ctx context.Context, actor people.ID, id RequestID) er
 	if err != nil {
 		return err
 	}
-	return mayTend(ctx, s.store, actor, r)
+	return s.mayTend(ctx, s.store, actor, r)
 }
 
 // mayTend returns nil if the person looks after the request: the request
 // assignee, a member of its team, an owner of its resource.
-func mayTend(ctx context.Context, reader Reader, id people.ID, r Request) error {
+func (s *Service) mayTend(ctx context.Context, reader Reader, id people.ID, r Request) error {
 	if _, err := activePerson(ctx, reader, id); err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func mayTend(ctx context.Context, reader Reader, id people.ID, r Request) error 
 		whose = "members of " + team.Title
 	}
 	if r.Access != nil {
-		owners, err := ownersOf(ctx, reader, r.Access.Resource)
+		owners, err := s.ownersOf(ctx, reader, r.Access.Resource)
 		if err != nil || slices.Contains(owners, id) {
 			return err
 		}
@@ -131,7 +131,7 @@ func (s *Service) Assignable(ctx context.Context, actor people.ID, ref StepRef, 
 	if err != nil {
 		return nil, err
 	}
-	if err := mayTendOr(ctx, s.store, actor, r, ref.Step); err != nil {
+	if err := s.mayTendOr(ctx, s.store, actor, r, ref.Step); err != nil {
 		return nil, err
 	}
 	step, i, ok := r.Run.Flow.Step(ref.Step)

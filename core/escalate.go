@@ -17,7 +17,7 @@ import (
 func (s *Service) Escalate(ctx context.Context, actor Actor, ref StepRef, reason string) (Request, error) {
 	now := s.now()
 	r, err := s.change(ctx, actor, ref.Request, func(ctx context.Context, tx Tx, r Request) (flow.Event, error) {
-		if err := mayEscalate(ctx, tx, actor.Person, r, ref.Step); err != nil {
+		if err := s.mayEscalate(ctx, tx, actor.Person, r, ref.Step); err != nil {
 			return nil, err
 		}
 		event := flow.Escalated{Step: ref.Step, By: actor.Person, Via: actor.Via, Note: reason}
@@ -46,12 +46,12 @@ func (s *Service) MayEscalate(ctx context.Context, actor people.ID, ref StepRef)
 	if err != nil {
 		return err
 	}
-	return mayEscalate(ctx, s.store, actor, r, ref.Step)
+	return s.mayEscalate(ctx, s.store, actor, r, ref.Step)
 }
 
-func mayEscalate(ctx context.Context, reader Reader, id people.ID, r Request, step string) error {
+func (s *Service) mayEscalate(ctx context.Context, reader Reader, id people.ID, r Request, step string) error {
 	if id != r.Requester {
-		return mayTendOr(ctx, reader, id, r, step)
+		return s.mayTendOr(ctx, reader, id, r, step)
 	}
 	if _, err := activePerson(ctx, reader, id); err != nil {
 		return err
@@ -60,7 +60,7 @@ func mayEscalate(ctx context.Context, reader Reader, id people.ID, r Request, st
 	if err != nil || settings.RequesterMayEscalate {
 		return err
 	}
-	if mayTend(ctx, reader, id, r) == nil {
+	if s.mayTend(ctx, reader, id, r) == nil {
 		return nil
 	}
 	return errs.New(errs.Denied, "Requesters can't escalate here. Ask those who look after the request.")

@@ -50,7 +50,7 @@ func (s *Service) setFollower(ctx context.Context, actor Actor, id RequestID, fo
 			return err
 		}
 		if follower != actor.Person && actor.Person != r.Requester {
-			err = mayTend(ctx, tx, actor.Person, r)
+			err = s.mayTend(ctx, tx, actor.Person, r)
 		} else {
 			_, err = activePerson(ctx, tx, actor.Person)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/usher-access/usher/core/access"
+	"github.com/usher-access/usher/core/catalog"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/core/people"
@@ -226,7 +227,7 @@ func (l *lookup) hands(ctx context.Context, a flow.Action) (to []people.ID, tooM
 	if to = without(idsOf(assignee), request.Requester); len(to) > 0 {
 		return to, tooMany, nil
 	}
-	owners, err := ownersOf(ctx, l.tx, request.Run.Ask.Resource)
+	owners, err := l.service.ownersOf(ctx, l.tx, request.Run.Ask.Resource)
 	if to = without(owners, request.Requester); len(to) > people.MaxAsked {
 		to, tooMany = nil, reasons(tooMany, findTooMany([]people.Selector{{Kind: people.ResourceOwners}}, to))
 	}
@@ -247,13 +248,28 @@ func without(ids []people.ID, id people.ID) []people.ID {
 }
 
 // ownersOf returns the active owners of a resource: nobody when it is gone.
-func ownersOf(ctx context.Context, r Reader, resource string) ([]people.ID, error) {
+func (s *Service) ownersOf(ctx context.Context, r Reader, resource string) ([]people.ID, error) {
 	res, err := r.Resource(ctx, resource)
 	if err != nil {
 		return nil, ignoreNotFound(err)
 	}
-	found, err := people.Resolve(ctx, r, res.Owners, people.Concerned{})
+	found, err := s.owners(ctx, r, res)
 	return idsOf(found), err
+}
+
+// owners returns the active owners of a resource. A rule among them is evaluated
+// without a requester and a time: owners are owners whoever asks, and when.
+func (s *Service) owners(ctx context.Context, r Reader, resource catalog.Resource) ([]people.Person, error) {
+	facts := flow.Facts{Run: flow.Run{Ask: &flow.Ask{Resource: resource.Name}}}
+	return people.Resolve(ctx, r, resource.Owners, people.Concerned{
+		Addresses: func(_ context.Context, rule string) ([]string, error) {
+			found, err := s.rules.Addresses(rule, facts)
+			if err != nil {
+				return nil, nil // nobody, as wherever else a rule can't be evaluated
+			}
+			return found[:min(len(found), people.MaxAsked)], nil
+		},
+	})
 }
 
 func idsOf(persons []people.Person) []people.ID {
@@ -276,7 +292,7 @@ func whyByHand(a flow.Action) string {
 // when the action is not waited for any more.
 func (s *Service) RetryGrant(ctx context.Context, actor Actor, ref WorkRef) (access.Grant, error) {
 	g, err := s.changeGrant(ctx, actor, ref.Grant, func(ctx context.Context, tx Tx, g *access.Grant) (access.Event, error) {
-		return access.Retried{Key: ref.Key, By: actor.Person}, mayFinish(ctx, tx, actor.Person, *g)
+		return access.Retried{Key: ref.Key, By: actor.Person}, s.mayFinish(ctx, tx, actor.Person, *g)
 	})
 	if err != nil {
 		return access.Grant{}, fmt.Errorf("retry an action for %s: %w", RequestID(ref.Grant), err)
@@ -290,7 +306,7 @@ func (s *Service) RetryGrant(ctx context.Context, actor Actor, ref WorkRef) (acc
 // errs.Conflict when the action is not waited for any more.
 func (s *Service) FinishGrantWork(ctx context.Context, actor Actor, ref WorkRef, note string) (access.Grant, error) {
 	g, err := s.changeGrant(ctx, actor, ref.Grant, func(ctx context.Context, tx Tx, g *access.Grant) (access.Event, error) {
-		return access.DoneByHand{Key: ref.Key, By: actor.Person, Note: note}, mayFinish(ctx, tx, actor.Person, *g)
+		return access.DoneByHand{Key: ref.Key, By: actor.Person, Note: note}, s.mayFinish(ctx, tx, actor.Person, *g)
 	})
 	if err != nil {
 		return access.Grant{}, fmt.Errorf("finish an action for %s: %w", RequestID(ref.Grant), err)
@@ -305,10 +321,10 @@ func (s *Service) MayFinish(ctx context.Context, person people.ID, id access.ID)
 	if err != nil {
 		return err
 	}
-	return mayFinish(ctx, s.store, person, g)
+	return s.mayFinish(ctx, s.store, person, g)
 }
 
-func mayFinish(ctx context.Context, r Reader, id people.ID, g access.Grant) error {
+func (s *Service) mayFinish(ctx context.Context, r Reader, id people.ID, g access.Grant) error {
 	if _, err := activePerson(ctx, r, id); err != nil {
 		return err
 	}
@@ -322,7 +338,7 @@ func mayFinish(ctx context.Context, r Reader, id people.ID, g access.Grant) erro
 	if err != nil {
 		return err
 	}
-	if looks, err := looksAfter(ctx, r, id, request); err != nil || looks {
+	if looks, err := s.looksAfter(ctx, r, id, request); err != nil || looks {
 		return err
 	}
 	teams, err := r.TeamsOf(ctx, id)
@@ -334,10 +350,10 @@ func mayFinish(ctx context.Context, r Reader, id people.ID, g access.Grant) erro
 
 // looksAfter reports whether the person is the request assignee, or an owner of
 // the resource that the request is about.
-func looksAfter(ctx context.Context, r Reader, id people.ID, request Request) (bool, error) {
+func (s *Service) looksAfter(ctx context.Context, r Reader, id people.ID, request Request) (bool, error) {
 	if id == request.Assignee {
 		return true, nil
 	}
-	owners, err := ownersOf(ctx, r, request.Run.Ask.Resource)
+	owners, err := s.ownersOf(ctx, r, request.Run.Ask.Resource)
 	return slices.Contains(owners, id), err
 }

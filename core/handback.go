@@ -29,7 +29,7 @@ func (s *Service) HandBack(ctx context.Context, actor Actor, id access.ID, note 
 // the access has ended already.
 func (s *Service) Revoke(ctx context.Context, actor Actor, id access.ID, reason string) (access.Grant, error) {
 	g, err := s.changeGrant(ctx, actor, id, func(ctx context.Context, tx Tx, g *access.Grant) (access.Event, error) {
-		return access.Revoked{By: actor.Person, Why: reason}, mayRevoke(ctx, tx, actor.Person, *g)
+		return access.Revoked{By: actor.Person, Why: reason}, s.mayRevoke(ctx, tx, actor.Person, *g)
 	})
 	if err != nil {
 		return access.Grant{}, fmt.Errorf("revoke the grant of %s: %w", RequestID(id), err)
@@ -44,10 +44,10 @@ func (s *Service) MayRevoke(ctx context.Context, person people.ID, id access.ID)
 	if err != nil {
 		return err
 	}
-	return mayRevoke(ctx, s.store, person, g)
+	return s.mayRevoke(ctx, s.store, person, g)
 }
 
-func mayRevoke(ctx context.Context, r Reader, id people.ID, g access.Grant) error {
+func (s *Service) mayRevoke(ctx context.Context, r Reader, id people.ID, g access.Grant) error {
 	if _, err := activePerson(ctx, r, id); err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func mayRevoke(ctx context.Context, r Reader, id people.ID, g access.Grant) erro
 	if err != nil {
 		return err
 	}
-	if looks, err := looksAfter(ctx, r, id, request); err != nil || looks {
+	if looks, err := s.looksAfter(ctx, r, id, request); err != nil || looks {
 		return err
 	}
 	return errs.New(errs.Denied, "Only owners of the resource can take this access away, so nothing was changed.")

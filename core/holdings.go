@@ -23,7 +23,7 @@ func (s *Service) HoldersOf(ctx context.Context, viewer people.ID, resource stri
 	if _, err := activePerson(ctx, s.store, viewer); err != nil {
 		return Page{}, err
 	}
-	owners, err := ownersOf(ctx, s.store, resource)
+	owners, err := s.ownersOf(ctx, s.store, resource)
 	if err != nil {
 		return Page{}, err
 	}

@@ -15,7 +15,7 @@ func (s *Service) AskBack(ctx context.Context, actor Actor, ref StepRef, questio
 	now := s.now()
 	r, err := s.change(ctx, actor, ref.Request, func(ctx context.Context, tx Tx, r Request) (flow.Event, error) {
 		return flow.Inquired{Step: ref.Step, By: actor.Person, Via: actor.Via, Question: question},
-			mayAct(ctx, tx, actor.Person, r, ref.Step, now)
+			s.mayAct(ctx, tx, actor.Person, r, ref.Step, now)
 	})
 	if err != nil {
 		return Request{}, fmt.Errorf("ask back about step %s of %s: %w", ref.Step, ref.Request, err)

@@ -89,7 +89,7 @@ func (s *Service) replace(ctx context.Context, p people.Person, left *int) error
 	now := s.now()
 	for _, r := range found {
 		*left--
-		err := s.store.WithTx(ctx, func(ctx context.Context, tx Tx) error { return replaceAssignee(ctx, tx, r.ID, p, now) })
+		err := s.store.WithTx(ctx, func(ctx context.Context, tx Tx) error { return s.replaceAssignee(ctx, tx, r.ID, p, now) })
 		if err != nil {
 			return err
 		}
@@ -98,12 +98,12 @@ func (s *Service) replace(ctx context.Context, p people.Person, left *int) error
 }
 
 // replaceAssignee lets somebody else look after the request instead of the person.
-func replaceAssignee(ctx context.Context, tx Tx, id RequestID, p people.Person, now time.Time) error {
+func (s *Service) replaceAssignee(ctx context.Context, tx Tx, id RequestID, p people.Person, now time.Time) error {
 	r, err := tx.LockRequest(ctx, id)
 	if err != nil || r.Assignee != p.ID || r.Run.State != flow.Pending {
 		return err
 	}
-	if r.Assignee, err = successor(ctx, tx, r); err != nil {
+	if r.Assignee, err = s.successor(ctx, tx, r); err != nil {
 		return err
 	}
 	event := audit.Event{Chain: r.ID.String(), At: now, Kind: "request assignee replaced", Note: p.Name + " is inactive"}
@@ -123,7 +123,7 @@ func replaceAssignee(ctx context.Context, tx Tx, id RequestID, p people.Person, 
 
 // successor returns who looks after a request whose assignee is gone: as its team
 // says, else the first of the resource's owners, else nobody.
-func successor(ctx context.Context, tx Tx, r Request) (people.ID, error) {
+func (s *Service) successor(ctx context.Context, tx Tx, r Request) (people.ID, error) {
 	if r.Team != "" {
 		id, err := requestAssignee(ctx, tx, r.Team, r.Requester)
 		if err := ignoreNotFound(err); err != nil || id != "" {
@@ -133,7 +133,7 @@ func successor(ctx context.Context, tx Tx, r Request) (people.ID, error) {
 	if r.Access == nil {
 		return "", nil
 	}
-	owners, err := ownersOf(ctx, tx, r.Access.Resource)
+	owners, err := s.ownersOf(ctx, tx, r.Access.Resource)
 	if others := without(owners, r.Requester); len(others) > 0 {
 		return others[0], err
 	}

@@ -65,7 +65,7 @@ func (s *Service) CaseFor(ctx context.Context, viewer people.ID, id RequestID) (
 		return c, err
 	}
 	if c.Access != nil {
-		owners, err := ownersOf(ctx, s.store, c.Access.Resource)
+		owners, err := s.ownersOf(ctx, s.store, c.Access.Resource)
 		if err != nil || slices.Contains(owners, viewer) {
 			return c, err
 		}

@@ -7,13 +7,12 @@ import (
 
 	"github.com/usher-access/usher/core/audit"
 	"github.com/usher-access/usher/core/catalog"
-	"github.com/usher-access/usher/core/people"
 )
 
 // revalidate makes conditions that point at something gone invalid, and those
 // valid again whose missing thing is back. The owners of the resource are told of
 // the former. It returns what is to be recorded.
-func revalidate(ctx context.Context, tx Tx, changes []PolicyChange) ([]audit.Event, error) {
+func (s *Service) revalidate(ctx context.Context, tx Tx, changes []PolicyChange) ([]audit.Event, error) {
 	if !slices.ContainsFunc(changes, func(c PolicyChange) bool { return pointedAt(c.Kind) }) {
 		return nil, nil
 	}
@@ -40,7 +39,7 @@ func revalidate(ctx context.Context, tx Tx, changes []PolicyChange) ([]audit.Eve
 			continue
 		}
 		events = append(events, audit.Event{Kind: "condition invalid", Note: fmt.Sprintf("%s: %s", c.Name, gone)})
-		if err := tellOwners(ctx, tx, c, changes); err != nil {
+		if err := s.tellOwners(ctx, tx, c, changes); err != nil {
 			return nil, err
 		}
 	}
@@ -49,7 +48,7 @@ func revalidate(ctx context.Context, tx Tx, changes []PolicyChange) ([]audit.Eve
 
 // tellOwners enqueues what tells the owners of the condition's resource, as it is
 // or was until now, that the condition is invalid.
-func tellOwners(ctx context.Context, tx Tx, c catalog.Condition, changes []PolicyChange) error {
+func (s *Service) tellOwners(ctx context.Context, tx Tx, c catalog.Condition, changes []PolicyChange) error {
 	resource, err := tx.Resource(ctx, c.Resource)
 	if ignoreNotFound(err) != nil {
 		return err
@@ -61,7 +60,7 @@ func tellOwners(ctx context.Context, tx Tx, c catalog.Condition, changes []Polic
 			}
 		}
 	}
-	owners, err := people.Resolve(ctx, tx, resource.Owners, people.Concerned{})
+	owners, err := s.owners(ctx, tx, resource)
 	if err != nil {
 		return err
 	}
