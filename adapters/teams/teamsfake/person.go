@@ -354,7 +354,9 @@ func (f *Fake) Submit(t testing.TB, user string, values map[string]any) Answer {
 	t.Helper()
 
 	if d, ok := f.Dialog(user); ok {
-		return f.SubmitWith(t, user, text(object(list(d.Card["actions"])[0])["title"]), values)
+		actions := list(d.Card["actions"])
+		require.NotEmpty(t, actions, "the dialog can only be closed:\n%s", d.Text())
+		return f.SubmitWith(t, user, text(object(actions[0])["title"]), values)
 	}
 	m, ok := f.Asked(user)
 	require.True(t, ok, "no form is open for %s", user)
