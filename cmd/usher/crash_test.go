@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -32,43 +33,54 @@ func onBoth(t *testing.T, story func(t *testing.T, f *slackfake.Fake, c Config))
 }
 
 func TestStoryKilledRightAfterAnAcknowledgedSubmitAndApprove(t *testing.T) {
-	onBoth(t, func(t *testing.T, f *slackfake.Fake, c Config) {
-		usher := startChild(t, c)
-		f.SetApp(usher.url)
-		f.Fail("chat.postMessage", slackfake.Fault{Status: 503, Times: 3})
-		f.Slash(t, ana, "mug")
-		f.Submit(t, ana, nil)
-		usher.kill(t)
+	t.Parallel()
 
-		usher = startChild(t, c)
-		f.SetApp(usher.url)
-		// What was running when it died goes on within a minute.
-		f.Within(t, time.Minute, "the cards", func() bool { return len(f.DM(ana)) > 0 && len(f.DM(bo)) > 0 && len(f.In(triage)) > 0 })
-		f.Click(t, bo, f.DM(bo)[0], "Approve")
-		usher.kill(t)
+	for name, on := range map[string]where{
+		"SlackSQLite": {}, "SlackPostgres": {postgres: true, redis: true}, "Teams": {teams: true, postgres: true, redis: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 
-		usher = startChild(t, c)
-		f.SetApp(usher.url)
-		f.Within(t, time.Minute, "the outcome on every card", func() bool {
-			for _, cards := range [][]slackfake.Message{f.DM(ana), f.DM(bo), f.In(triage)} {
-				// A crash may have doubled a card; the last one is remembered.
-				last := cards[len(cards)-1]
-				if !strings.Contains(last.Text(), "Approved by Bo Lind") || len(last.Buttons()) > 0 {
-					return false
+			s := newPlatform(t, on)
+			usher := startChild(t, s.config)
+			s.join(t, usher.url)
+			s.say(t, ana, "mug")
+			s.fail()
+			require.Empty(t, s.submit(t, ana, nil))
+			usher.kill(t)
+
+			usher = startChild(t, s.config)
+			s.lead(usher.url)
+			// What was running when it died goes on within a minute.
+			s.within(t, time.Minute, "the cards", func() bool {
+				return s.shown(ana, "REQ-1") && s.shown(bo, "REQ-1") && s.shown(triage, "REQ-1")
+			})
+			s.press(t, bo, s.waitText(t, bo, "REQ-1"), "Approve")
+			usher.kill(t)
+
+			usher = startChild(t, s.config)
+			s.lead(usher.url)
+			s.within(t, time.Minute, "the outcome on every card", func() bool {
+				for _, where := range []string{ana, bo, triage} {
+					// A crash may have doubled a card; the last one is remembered.
+					cards := s.in(where)
+					if last := cards[len(cards)-1]; !last.says("Approved by Bo Lind") || len(last.buttons) > 0 {
+						return false
+					}
 				}
-			}
-			return true
-		})
-		usher.stop(t)
+				return true
+			})
+			usher.stop(t)
 
-		bin, err := program()
-		require.NoError(t, err)
-		verify := exec.Command(bin, "audit", "verify")
-		verify.Env = environment(c)
-		out, err := verify.CombinedOutput()
-		require.NoError(t, err, "%s", out)
-		require.Contains(t, string(out), "hold")
-	})
+			bin, err := program()
+			require.NoError(t, err)
+			verify := exec.Command(bin, "audit", "verify")
+			verify.Env = environment(s.config)
+			out, err := verify.CombinedOutput()
+			require.NoError(t, err, "%s", out)
+			require.Contains(t, string(out), "hold")
+		})
+	}
 }
 
 func TestStoryKilledWhileSendingGoesOnWithinAMinute(t *testing.T) {
@@ -131,6 +143,34 @@ func TestTerminationFinishesAndExitsWithZeroSoon(t *testing.T) {
 	require.NoError(t, usher.cmd.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, <-usher.done, "the exit code is 0")
 	require.Less(t, time.Since(start), 10*time.Second)
+}
+
+func TestStoryRedisOfTeamsGoesAwayAndComesBack(t *testing.T) {
+	t.Parallel()
+
+	s := newPlatform(t, where{teams: true})
+	redis := redistest.Start(t)
+	s.config.RedisURL = redis.URL()
+	w := &world{config: s.config}
+	w.start(t)
+	s.join(t, w.url)
+	s.ask(t, ana, "mug", nil)
+	ask := s.waitText(t, bo, "REQ-1")
+
+	redis.Stop()
+	s.say(t, ana, "laptop")
+	s.told(t, ana, "try again in a moment")
+	s.press(t, bo, ask, "Approve")
+	s.waitText(t, ana, "REQ-1", "Approved by Bo Lind")
+
+	redis.Start()
+	s.until(t, "a form again", func() bool {
+		s.say(t, ana, "laptop")
+		f, ok := s.form(t, ana)
+		return ok && slices.Contains(f.inputs, "Which model?")
+	})
+	require.Empty(t, s.submit(t, ana, laptop("13 inch", "x")))
+	s.waitText(t, ana, "REQ-2")
 }
 
 func TestStoryRedisGoesAwayAndComesBack(t *testing.T) {

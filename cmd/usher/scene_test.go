@@ -25,6 +25,13 @@ type stage interface {
 	choose(t *testing.T, who, label string, values map[string]any)
 	// press presses a button, on anybody's copy, and says yes if asked again.
 	press(t *testing.T, who string, c card, label string)
+	// aim and fill prepare a press and a form, so that several happen at once.
+	aim(t *testing.T, who string, c card, label string) func()
+	fill(t *testing.T, who string, values map[string]any) func()
+	// lead makes the platform talk to another usher.
+	lead(url string)
+	// fail lets usher's next messages fail for a while.
+	fail()
 	// replay makes the platform deliver the last click or form once more.
 	replay(t *testing.T)
 	// in returns usher's messages to somebody, or in the team's channel.
@@ -59,17 +66,42 @@ type scene struct {
 func newScene(t *testing.T, on where) *scene {
 	t.Helper()
 
+	s := newPlatform(t, on)
+	w := &world{config: s.config}
+	w.start(t)
+	s.usher, s.url = w.usher, w.url
+	s.join(t, w.url)
+	return s
+}
+
+// newPlatform returns a platform, and a configuration for an usher that nobody
+// has started yet.
+func newPlatform(t *testing.T, on where) *scene {
+	t.Helper()
+
 	if !on.teams {
-		w := newWorld(t, on)
-		return &scene{stage: slackStage{w.Fake}, config: w.config, usher: w.usher, url: w.url}
+		f := newSlack(t, on.socket)
+		return &scene{stage: slackStage{f}, config: configFor(t, f, on)}
 	}
 	f := newTeams(t, teamsfake.Options{})
-	w := &world{config: configFor(t, nil, on)}
-	w.config.Teams = teamsConfig(f)
-	w.start(t)
-	f.SetApp(w.url)
-	f.Join(t, ivy, teamsTriage)
-	return &scene{stage: &teamsStage{f}, config: w.config, usher: w.usher, url: w.url}
+	c := configFor(t, nil, on)
+	c.Teams = teamsConfig(f)
+	return &scene{stage: &teamsStage{f}, config: c}
+}
+
+// join leads the platform to an usher for the first time.
+func (s *scene) join(t *testing.T, url string) {
+	t.Helper()
+
+	s.lead(url)
+	switch p := s.stage.(type) {
+	case slackStage:
+		if s.config.SlackAppToken != "" {
+			p.Until(t, "a connection", func() bool { return p.Connected() > 0 })
+		}
+	case *teamsStage:
+		p.Join(t, ivy, teamsTriage)
+	}
 }
 
 // newMixed returns one usher on both platforms. Bo has no account in Teams, and
@@ -101,6 +133,21 @@ func wherever(t *testing.T, story func(t *testing.T, s *scene)) {
 		"SlackPostgresWithRedis": {postgres: true, redis: true},
 		"Teams":                  {teams: true},
 		"TeamsPostgresWithRedis": {teams: true, postgres: true, redis: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			story(t, newScene(t, on))
+		})
+	}
+}
+
+// onPostgres runs a story on each platform where races show.
+func onPostgres(t *testing.T, story func(t *testing.T, s *scene)) {
+	t.Helper()
+	t.Parallel()
+
+	for name, on := range map[string]where{
+		"Slack": {postgres: true, redis: true}, "Teams": {teams: true, postgres: true, redis: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -200,6 +247,18 @@ func (c card) says(words ...string) bool {
 	return true
 }
 
+// shown reports whether a message says the words.
+func (s *scene) shown(where string, words ...string) bool {
+	return slices.ContainsFunc(s.in(where), func(c card) bool { return c.says(words...) })
+}
+
+// within waits as until does, for as long as it may take.
+func (s *scene) within(t *testing.T, patience time.Duration, what string, ok func() bool) {
+	t.Helper()
+
+	require.Eventually(t, ok, patience, 50*time.Millisecond, what)
+}
+
 // told waits until somebody was told something that nobody else sees.
 func (s *scene) told(t *testing.T, who string, words ...string) card {
 	t.Helper()
@@ -238,6 +297,20 @@ func (s slackStage) choose(t *testing.T, who, label string, values map[string]an
 func (s slackStage) press(t *testing.T, who string, c card, label string) {
 	s.Send(t, s.PressPayload(t, who, c.of.(slackfake.Message), label))
 }
+
+func (s slackStage) aim(t *testing.T, who string, c card, label string) func() {
+	payload := s.PressPayload(t, who, c.of.(slackfake.Message), label)
+	return func() { s.Send(t, payload) }
+}
+
+func (s slackStage) fill(t *testing.T, who string, values map[string]any) func() {
+	payload, v := s.SubmitPayload(t, who, values)
+	return func() { s.SendSubmission(t, payload, v) }
+}
+
+func (s slackStage) lead(url string) { s.SetApp(url) }
+
+func (s slackStage) fail() { s.Fail("chat.postMessage", slackfake.Fault{Status: 503, Times: 3}) }
 
 func (s slackStage) replay(t *testing.T) { s.Replay(t) }
 
@@ -325,6 +398,25 @@ func (s *teamsStage) press(t *testing.T, who string, c card, label string) {
 	if d, ok := s.Dialog(who); ok && len(d.Inputs()) == 0 && slices.Contains(d.Buttons(), label) {
 		s.SubmitWith(t, who, label, nil)
 	}
+}
+
+func (s *teamsStage) aim(t *testing.T, who string, c card, label string) func() {
+	m := c.of.(teamsfake.Message)
+	activity := s.PressPayload(t, who, m, label, nil)
+	return func() { s.Show(t, who, m, s.Send(t, activity)) }
+}
+
+func (s *teamsStage) fill(t *testing.T, who string, values map[string]any) func() {
+	d, ok := s.Dialog(who)
+	require.True(t, ok)
+	activity := s.SubmitPayload(t, who, d.Buttons()[0], values)
+	return func() { s.SendSubmission(t, who, activity) }
+}
+
+func (s *teamsStage) lead(url string) { s.SetApp(url) }
+
+func (s *teamsStage) fail() {
+	s.Fail("POST activities", teamsfake.Fault{Status: 503, Times: 3})
 }
 
 func (s *teamsStage) replay(t *testing.T) { s.Replay(t) }

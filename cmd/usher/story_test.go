@@ -114,36 +114,34 @@ func TestStoryQuorumCountsPeopleNotClicks(t *testing.T) {
 }
 
 func TestStoryApproveAndDenyAtTheSameInstant(t *testing.T) {
-	t.Parallel()
-
-	w := newWorld(t, where{postgres: true, redis: true})
-	const rounds = 5
-	for range rounds {
-		card := w.ask(t, ana, "mug", nil)
-		number := strings.Fields(card.Text())[0]
-		ask := w.WaitText(t, bo, number)
-		w.Click(t, bo, ask, "Deny")
-		deny, v := w.SubmitPayload(t, bo, map[string]any{"Reason": "No"})
-		approve := w.PressPayload(t, bo, ask, "Approve")
-		var both sync.WaitGroup
-		both.Go(func() { w.Send(t, approve) })
-		both.Go(func() { w.SendSubmission(t, deny, v) })
-		both.Wait()
-		var outcome string
-		w.WaitMessage(t, ana, "an outcome", func(m slackfake.Message) bool {
-			for _, word := range []string{"Done", "Denied"} {
-				if strings.Contains(m.Text(), number) && strings.Contains(m.Text(), word) {
-					outcome = word
-					return true
+	onPostgres(t, func(t *testing.T, s *scene) {
+		const rounds = 5
+		for range rounds {
+			number := requestOf(s.ask(t, ana, "mug", nil))
+			ask := s.wait(t, bo, "a card", func(c card) bool { return requestOf(c) == number })
+			s.press(t, bo, ask, "Deny")
+			deny := s.fill(t, bo, map[string]any{"Reason": "No"})
+			approve := s.aim(t, bo, ask, "Approve")
+			var both sync.WaitGroup
+			both.Go(approve)
+			both.Go(deny)
+			both.Wait()
+			var outcome string
+			s.wait(t, ana, "an outcome", func(c card) bool {
+				for _, word := range []string{"Done", "Denied"} {
+					if requestOf(c) == number && c.says(word) {
+						outcome = word
+						return true
+					}
 				}
-			}
-			return false
-		})
-		w.WaitText(t, triage, number, outcome)
-		w.WaitMessage(t, bo, "the same outcome for Bo", func(m slackfake.Message) bool {
-			return strings.Contains(m.Text(), number) && strings.Contains(m.Text(), outcome) && len(m.Buttons()) == 0
-		})
-	}
+				return false
+			})
+			s.waitText(t, triage, number, outcome)
+			s.wait(t, bo, "the same outcome for Bo", func(c card) bool {
+				return requestOf(c) == number && c.says(outcome) && len(c.buttons) == 0
+			})
+		}
+	})
 }
 
 func TestStoryFiftyClicksAtOnceAreOne(t *testing.T) {
@@ -386,31 +384,36 @@ func TestStoryWhoCannotBeToldIsShownToThoseWhoCare(t *testing.T) {
 }
 
 func TestStoryTwoReplicasAnswerAlternately(t *testing.T) {
-	t.Parallel()
+	onPostgres(t, func(t *testing.T, s *scene) {
+		other, ended, stop := serveFor(t, s.config)
+		t.Cleanup(func() {
+			stop()
+			require.NoError(t, <-ended)
+		})
+		replicas := []string{other, s.url}
+		turn := 0
+		next := func() { s.lead(replicas[turn%2]); turn++ }
 
-	w := newWorld(t, where{postgres: true, redis: true})
-	other, ended, stop := serveFor(t, w.config)
-	t.Cleanup(func() {
-		stop()
-		require.NoError(t, <-ended)
+		next()
+		s.say(t, ana, "")
+		next()
+		s.submit(t, ana, map[string]any{"What do you need?": "Production database"})
+		next()
+		require.Empty(t, s.submit(t, ana, map[string]any{"Why": "x"}))
+		for _, who := range []string{bo, cy} {
+			ask := s.waitText(t, who, "REQ-1")
+			next()
+			s.press(t, who, ask, "Approve")
+			next()
+			s.aim(t, who, ask, "Approve")()
+		}
+		s.waitText(t, ana, "REQ-1", "Done")
+		about := 0
+		for _, c := range s.in(ana) {
+			if requestOf(c) == "REQ-1" {
+				about++
+			}
+		}
+		require.Equal(t, 1, about)
 	})
-	replicas := []string{other, w.url}
-	turn := 0
-	next := func() { w.SetApp(replicas[turn%2]); turn++ }
-
-	next()
-	w.Slash(t, ana, "")
-	next()
-	w.Submit(t, ana, map[string]any{"What do you need?": "Production database"})
-	next()
-	w.Submit(t, ana, map[string]any{"Why": "x"})
-	for _, who := range []string{bo, cy} {
-		ask := w.WaitText(t, who, "REQ-1")
-		next()
-		w.Click(t, who, ask, "Approve")
-		next()
-		w.Click(t, who, ask, "Approve")
-	}
-	w.WaitText(t, ana, "Done")
-	require.Len(t, w.DM(ana), 1)
 }
