@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/usher-access/usher/bot/view"
 	"github.com/usher-access/usher/core"
+	"github.com/usher-access/usher/core/catalog"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/core/people"
@@ -122,6 +124,39 @@ func (d Desk) Holders(ctx context.Context, id people.ID, resource string, below 
 		}
 		return view.Message{Summary: c.Title, Blocks: appendButtons(blocks, revokeButtons(g, pagePosting(c.Request, PostingWork, "", "")))}
 	})
+}
+
+// Conditions shows how a resource may be asked for to one of its owners. It
+// returns errs.NotFound to anybody else.
+func (d Desk) Conditions(ctx context.Context, id people.ID, resource string) ([]view.Block, error) {
+	governed, err := d.bot.core.ConditionsFor(ctx, id, resource)
+	var blocks []view.Block
+	for _, g := range governed {
+		text := ": " + strings.Join(g.Levels, ", ") + " for " + g.Requesters.String() + " · " + lastingText(g.Duration) + " · " + g.Through
+		switch {
+		case g.Invalid != "":
+			text += " · invalid: " + g.Invalid
+		case !g.Enabled:
+			text += " · disabled"
+		}
+		if len(g.Shared) > 0 {
+			text += "\nChanging “" + g.Through + "” also changes: " + strings.Join(g.Shared, ", ")
+		}
+		blocks = append(blocks, view.Text{Spans: []view.Span{view.Strong(g.Name), view.Words(text)}})
+	}
+	return blocks, err
+}
+
+// lastingText says how long access by a condition lasts.
+func lastingText(d catalog.Duration) string {
+	switch {
+	case d.Fixed > 0:
+		return durationText(d.Fixed)
+	case d.UpTo > 0:
+		return "up to " + durationText(d.UpTo)
+	default:
+		return "no end"
+	}
 }
 
 // Delegation shows who stands in for the person, and for whom the person does,

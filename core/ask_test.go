@@ -187,6 +187,20 @@ func TestEmergencyAccessIsGivenAtOnceOnlyToThoseWhoMay(t *testing.T) {
 	require.Equal(t, h.now().Add(2*time.Hour), h.grant(t, access.ID(r.ID)).Ends, "the review gives nothing more")
 }
 
+func TestOwnersSeeHowTheirResourceIsAskedForAndWhatChangesWithItsSequences(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", shop())
+	_, err := h.ConditionsFor(t.Context(), h.ids["ana"], "erp")
+	require.ErrorIs(t, err, errs.NotFound)
+	found, err := h.ConditionsFor(t.Context(), h.ids["di"], "erp")
+	require.NoError(t, err)
+	require.Equal(t, []string{"ana", "engineers"}, []string{found[0].Name, found[1].Name})
+	require.Equal(t, "Owner", found[0].Through)
+	require.Equal(t, []string{"bankers"}, found[0].Shared, "of another resource")
+	require.Empty(t, found[1].Shared)
+}
+
 func TestOnlyWhatIsHeldIsExtended(t *testing.T) {
 	t.Parallel()
 

@@ -63,6 +63,9 @@ type Reader interface {
 	Condition(ctx context.Context, name string) (catalog.Condition, error)
 	// ConditionsOf returns a resource's conditions in the order in which they are asked.
 	ConditionsOf(ctx context.Context, resource string) ([]catalog.Condition, error)
+	// ConditionsThrough returns at most limit names of conditions that use the
+	// sequence, by name.
+	ConditionsThrough(ctx context.Context, sequence string, limit int) ([]string, error)
 	// Conditions returns all conditions, by name.
 	Conditions(ctx context.Context) ([]catalog.Condition, error)
 	// ConflictsOf returns the conflicts that have the level in them, by name.

@@ -98,6 +98,7 @@ func (a *App) newRequest(w http.ResponseWriter, r *http.Request, v viewer) error
 // listPage is a list of requests.
 type listPage struct {
 	Note    string
+	About   template.HTML // of the whole list
 	Filters []filter
 	Entries []entry
 	None    string
@@ -212,7 +213,17 @@ func (a *App) holders(w http.ResponseWriter, r *http.Request, v viewer) error {
 	if err != nil {
 		return err
 	}
-	return a.list(w, r, v, "/resources", "Who has access", listPage{None: "Nobody has access through usher."}, l)
+	p := listPage{None: "Nobody has access through usher."}
+	if from == 0 {
+		conditions, err := a.Desk.Conditions(r.Context(), v.person, r.PathValue("name"))
+		if err != nil {
+			return err
+		}
+		if p.About, err = a.renderer(v.base).blocks(conditions); err != nil {
+			return err
+		}
+	}
+	return a.list(w, r, v, "/resources", "Who has access", p, l)
 }
 
 // delegation shows who stands in for the viewer, and for whom the viewer does.

@@ -93,6 +93,10 @@ func (d *desk) Holders(_ context.Context, _ people.ID, resource string, _ core.R
 	return d.listing(), nil
 }
 
+func (d *desk) Conditions(context.Context, people.ID, string) ([]view.Block, error) {
+	return []view.Block{view.Text{Spans: []view.Span{view.Words("<i>condition</i>")}}}, nil
+}
+
 func (d *desk) Delegation(context.Context, people.ID) ([]view.Block, error) {
 	return []view.Block{view.Text{Spans: []view.Span{view.Words("<b>nobody</b>")}}}, nil
 }

@@ -38,6 +38,7 @@ type Desk interface {
 	Team(ctx context.Context, id people.ID, q core.TeamQuery, below core.RequestID) (bot.Listing, error)
 	Access(ctx context.Context, id people.ID, ended bool, below core.RequestID) (bot.Listing, error)
 	Holders(ctx context.Context, id people.ID, resource string, below core.RequestID) (bot.Listing, error)
+	Conditions(ctx context.Context, id people.ID, resource string) ([]view.Block, error)
 	Delegation(ctx context.Context, id people.ID) ([]view.Block, error)
 	Sheet(ctx context.Context, id people.ID, request core.RequestID) (bot.Sheet, error)
 	Latest(ctx context.Context, request core.RequestID, most int) ([]bot.Happening, error)

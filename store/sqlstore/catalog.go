@@ -169,6 +169,12 @@ func (r reader) ConditionsOf(ctx context.Context, resource string) ([]catalog.Co
 	return all[conditionRow](r.with(ctx).Where("resource = ?", resource).Order("priority, name"), "conditions")
 }
 
+func (r reader) ConditionsThrough(ctx context.Context, sequence string, limit int) ([]string, error) {
+	var names []string
+	err := r.with(ctx).Model(&conditionRow{}).Where("sequence = ?", sequence).Order("name").Limit(limit).Pluck("name", &names).Error
+	return names, wrap(err, "read conditions of a sequence")
+}
+
 func (r reader) Conditions(ctx context.Context) ([]catalog.Condition, error) {
 	return all[conditionRow](r.with(ctx).Order("name"), "conditions")
 }

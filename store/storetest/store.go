@@ -192,6 +192,9 @@ func Run(t *testing.T, newStore func(t *testing.T) (Store, Jobs)) {
 		all, err := s.Conditions(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, []string{"a", "b", "last", "other", "z"}, conditionNames(all))
+		through, err := s.ConditionsThrough(t.Context(), all[0].Sequence, 3)
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "b", "last"}, through)
 	})
 
 	test("AResourceIsInTheCatalogueOfWhomItsConditionsAdmit", func(t *testing.T, s Store, _ Jobs) {

@@ -85,6 +85,7 @@ CREATE TABLE conditions (
     invalid         text NOT NULL -- what it points at that is gone
 );
 CREATE INDEX conditions_resource ON conditions (resource, priority, name);
+CREATE INDEX conditions_sequence ON conditions (sequence, name);
 
 -- Who may ask for what: of a request type that is published, and of a resource
 -- by its conditions that are enabled and valid, and by its break-glass.
