@@ -209,12 +209,7 @@ func with(values map[string][]string, key, value string) map[string][]string {
 
 // terms adds what a level asks for and warns of.
 func (f *accessForm) terms(ctx context.Context, t core.Terms) error {
-	if t.Level.Sensitive {
-		f.add(view.Text{Spans: []view.Span{view.Strong("Sensitive. "), view.Words("This level gives far-reaching rights.")}})
-	}
-	for _, conflict := range t.Conflicts {
-		f.add(view.Text{Spans: []view.Span{view.Strong("Conflict. "), view.Words(conflict)}})
-	}
+	f.add(levelWarnings(t.Level.Sensitive, t.Conflicts)...)
 	entered := func(id string) string { return first(f.draft.Values[id]) }
 	if err := f.onBehalf(ctx, t); err != nil {
 		return err
@@ -324,13 +319,21 @@ func submission(d Draft) (core.AccessSubmission, map[string]string) {
 			problems[core.FieldDuration] = "Please enter a duration such as 45m, 8h, 30d or 2w."
 		}
 	}
-	if text := first(d.Values[core.FieldStart]); text != "" {
-		var err error
-		if sub.Start, err = time.Parse(time.DateOnly, text); err != nil {
-			problems[core.FieldStart] = "Please enter a date as YYYY-MM-DD, such as 2027-01-31."
-		}
-	}
+	sub.Start = dateIn(d.Values, core.FieldStart, problems)
 	return sub, problems
+}
+
+// dateIn reads a date that may be left empty, and notes when it can't be read.
+func dateIn(values map[string][]string, input string, problems map[string]string) time.Time {
+	text := first(values[input])
+	if text == "" {
+		return time.Time{}
+	}
+	date, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		problems[input] = "Please enter a date as YYYY-MM-DD, such as 2027-01-31."
+	}
+	return date
 }
 
 // changedMeanwhile draws the form anew when it asks for something else by now,

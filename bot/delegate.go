@@ -90,20 +90,11 @@ func (b *Bot) delegate(ctx context.Context, in Interaction, actor core.Actor, e 
 	if _, err := b.draft(ctx, in, e.ID); err != nil {
 		return nil, err
 	}
-	d := people.Delegation{To: personID(e.Values[inputPerson]), Note: first(e.Values[inputNote])}
 	problems := map[string]string{}
-	date := func(input string, into *time.Time) {
-		text := first(e.Values[input])
-		if text == "" {
-			return
-		}
-		var err error
-		if *into, err = time.Parse(time.DateOnly, text); err != nil {
-			problems[input] = "Please enter a date as YYYY-MM-DD, such as 2027-01-31."
-		}
+	d := people.Delegation{
+		To: personID(e.Values[inputPerson]), Note: first(e.Values[inputNote]),
+		Starts: dateIn(e.Values, inputStarts, problems), Ends: dateIn(e.Values, inputEnds, problems),
 	}
-	date(inputStarts, &d.Starts)
-	date(inputEnds, &d.Ends)
 	if d.To == "" {
 		problems[inputPerson] = "Please choose a person from the list."
 	}

@@ -54,14 +54,7 @@ func accessFacts(c core.Case) []view.Fact {
 	return facts
 }
 
-func levelTitle(c core.Case, level string) string {
-	for _, l := range c.Access.Levels {
-		if l.Name == level {
-			return l.Title
-		}
-	}
-	return level
-}
+func levelTitle(c core.Case, level string) string { return titleOf(c.Access.Levels, level) }
 
 // durationText says how long something lasts in the largest units that say it exactly.
 func durationText(d time.Duration) string {
@@ -92,19 +85,26 @@ func warnings(c core.Case) []view.Block {
 		return nil
 	}
 	var blocks []view.Block
-	warn := func(label, text string) {
-		blocks = append(blocks, view.Text{Spans: []view.Span{view.Strong(label + " "), view.Words(text)}})
-	}
 	if c.Access.BreakGlass {
-		warn("Emergency access.", "It was given at once and is reviewed afterwards.")
+		blocks = append(blocks, warning("Emergency access.", "It was given at once and is reviewed afterwards."))
 	}
-	if c.Run.Ask.Sensitive {
-		warn("Sensitive.", "This level gives far-reaching rights.")
+	return append(blocks, levelWarnings(c.Run.Ask.Sensitive, c.Access.Conflicts)...)
+}
+
+// levelWarnings are what everybody should know of a level, whoever asks for it.
+func levelWarnings(sensitive bool, conflicts []string) []view.Block {
+	var blocks []view.Block
+	if sensitive {
+		blocks = append(blocks, warning("Sensitive.", "This level gives far-reaching rights."))
 	}
-	for _, conflict := range c.Access.Conflicts {
-		warn("Conflict.", conflict)
+	for _, conflict := range conflicts {
+		blocks = append(blocks, warning("Conflict.", conflict))
 	}
 	return blocks
+}
+
+func warning(label, text string) view.Block {
+	return view.Text{Spans: []view.Span{view.Strong(label + " "), view.Words(text)}}
 }
 
 // grantSpans tells how the access stands that the request gave.
@@ -293,7 +293,7 @@ func endingCard(c core.Case, p Posting) view.Message {
 		}})
 		return m
 	}
-	if buttons := holderButtons(c, g, p); len(buttons) > 0 && p.Step == endingStep(g, dueWarning(g, p.Step)) {
+	if buttons := holderButtons(c, g, p); len(buttons) > 0 && announcesEnd(g, p.Step) {
 		m.Blocks = append(m.Blocks, view.Actions{Buttons: buttons})
 	}
 	return m
@@ -305,13 +305,10 @@ func endingStep(g access.Grant, before time.Duration) string {
 	return fmt.Sprintf("%s before %d", before, g.Ends.Unix())
 }
 
-func dueWarning(g access.Grant, step string) time.Duration {
-	for _, before := range access.Warnings {
-		if endingStep(g, before) == step {
-			return before
-		}
-	}
-	return 0
+// announcesEnd reports whether the message of this name is about the end as it
+// is now.
+func announcesEnd(g access.Grant, step string) bool {
+	return slices.ContainsFunc(access.Warnings, func(before time.Duration) bool { return endingStep(g, before) == step })
 }
 
 // grantPostings are the messages about the grant that the request gave.

@@ -32,8 +32,6 @@ type stage interface {
 	lead(url string)
 	// fail lets usher's next messages fail for a while.
 	fail()
-	// replay makes the platform deliver the last click or form once more.
-	replay(t *testing.T)
 	// in returns usher's messages to somebody, or in the team's channel.
 	in(where string) []card
 	// only returns what only this person was told.
@@ -312,8 +310,6 @@ func (s slackStage) lead(url string) { s.SetApp(url) }
 
 func (s slackStage) fail() { s.Fail("chat.postMessage", slackfake.Fault{Status: 503, Times: 3}) }
 
-func (s slackStage) replay(t *testing.T) { s.Replay(t) }
-
 func (s slackStage) in(where string) []card {
 	messages := s.DM(where)
 	if where == triage {
@@ -418,8 +414,6 @@ func (s *teamsStage) lead(url string) { s.SetApp(url) }
 func (s *teamsStage) fail() {
 	s.Fail("POST activities", teamsfake.Fault{Status: 503, Times: 3})
 }
-
-func (s *teamsStage) replay(t *testing.T) { s.Replay(t) }
 
 func (s *teamsStage) in(where string) []card {
 	messages := s.DM(where)
