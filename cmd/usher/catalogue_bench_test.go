@@ -61,11 +61,6 @@ func benchCatalogueOn(b *testing.B, name, url string) {
 	require.NoError(b, err)
 	require.Empty(b, changes)
 	again := time.Since(start)
-	if store.Dialect() == sqlstore.Postgres {
-		// PostgreSQL does so by itself within a minute or two of a large change.
-		_, err = store.QueueDB().ExecContext(b.Context(), "ANALYZE")
-		require.NoError(b, err)
-	}
 	names, err := store.Names(b.Context())
 	require.NoError(b, err)
 

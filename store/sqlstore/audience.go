@@ -56,12 +56,25 @@ func (t *tx) setAudience(ctx context.Context, thing core.ChoiceKind, name string
 	return wrap(t.with(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&rows).Error, "save audience")
 }
 
+// largeChange is how many resources change at once so that the statistics from
+// before mislead the database's planner.
+const largeChange = 1_000
+
 // setAudiences finds the audiences anew of the resources of which something
-// changed in the transaction.
+// changed in the transaction. After a large change the database gathers
+// statistics: SQLite never does so by itself, PostgreSQL only after a while.
 func (t *tx) setAudiences(ctx context.Context) error {
 	for _, name := range slices.Sorted(maps.Keys(t.stale)) {
 		if err := t.resourceAudience(ctx, name); err != nil {
 			return err
+		}
+	}
+	if len(t.stale) < largeChange {
+		return nil
+	}
+	for _, table := range []string{"audiences", "resources", "conditions"} {
+		if err := t.with(ctx).Exec("ANALYZE " + table).Error; err != nil {
+			return wrap(err, "gather statistics")
 		}
 	}
 	return nil
