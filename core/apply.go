@@ -35,7 +35,7 @@ func (s *Service) Apply(ctx context.Context, actor Actor, p Policy) ([]PolicyCha
 		if err := w.write(ctx, p, changes); err != nil {
 			return err
 		}
-		events, err := s.revalidate(ctx, tx, changes)
+		events, err := s.revalidate(ctx, tx, before.with(changes), changes)
 		if err != nil {
 			return err
 		}
@@ -77,12 +77,12 @@ func (s *Service) Plan(ctx context.Context, p Policy) (Plan, error) {
 		}
 	}
 	after := before.with(plan.Changes)
-	names := after.names()
+	there := after.present()
 	for _, c := range after.Conditions {
 		if changed[c.Sequence] {
 			plan.Shared[c.Sequence] = append(plan.Shared[c.Sequence], c.Name)
 		}
-		if gone := names.missing(c); gone != "" && gone != c.Invalid {
+		if gone := there.missing(c); gone != "" && gone != c.Invalid {
 			plan.Invalid[c.Name] = gone
 		}
 	}

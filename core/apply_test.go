@@ -60,6 +60,9 @@ func TestAConditionIsInvalidWhileWhatItPointsAtIsGone(t *testing.T) {
 		"Group": {func(p *core.Policy) {
 			p.Groups = []core.PolicyGroup{{Name: "other", Title: "Other"}}
 		}, `there is no group "eng"`},
+		"GroupOfTheSequence": {func(p *core.Policy) {
+			p.Sequences[0].Flow.Steps[1].Approval.Fallback = []people.Selector{{Kind: people.GroupMembers, Arg: "finance"}}
+		}, `the sequence "ask-why" asks group:finance, and there is no group "finance"`},
 		"Team": {func(p *core.Policy) { p.Teams = nil; p.RequestTypes = nil }, `there is no team "it"`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -77,24 +77,6 @@ func replaced[T any](things []T, kind PolicyKind, changes []PolicyChange, name f
 	return out
 }
 
-// names returns what conditions may point at.
-func (p Policy) names() Names {
-	n := Names{Groups: map[string]bool{}, Teams: map[string]bool{}, Sequences: map[string]bool{}, Resources: map[string][]string{}}
-	for _, g := range p.Groups {
-		n.Groups[g.Name] = true
-	}
-	for _, t := range p.Teams {
-		n.Teams[t.Name] = true
-	}
-	for _, s := range p.Sequences {
-		n.Sequences[s.Name] = true
-	}
-	for _, r := range p.Resources {
-		n.Resources[r.Name] = r.LevelNames()
-	}
-	return n
-}
-
 // normal returns the policy with its addresses as they are compared.
 func (p Policy) normal() Policy {
 	emails := func(given []string) []string {

@@ -7,26 +7,21 @@ import (
 
 	"github.com/usher-access/usher/core/audit"
 	"github.com/usher-access/usher/core/catalog"
+	"github.com/usher-access/usher/core/people"
 )
 
-// revalidate makes conditions that point at something gone invalid, and those
-// valid again whose missing thing is back. The owners of the resource are told of
-// the former. It returns what is to be recorded.
-func (s *Service) revalidate(ctx context.Context, tx Tx, changes []PolicyChange) ([]audit.Event, error) {
+// revalidate makes conditions of the policy, as the changes have left it, invalid
+// that point at something gone, and those valid again whose missing thing is
+// back. The owners of the resource are told of the former. It returns what is to
+// be recorded.
+func (s *Service) revalidate(ctx context.Context, tx Tx, policy Policy, changes []PolicyChange) ([]audit.Event, error) {
 	if !slices.ContainsFunc(changes, func(c PolicyChange) bool { return pointedAt(c.Kind) }) {
 		return nil, nil
 	}
-	conditions, err := tx.Conditions(ctx)
-	if err != nil || len(conditions) == 0 {
-		return nil, err
-	}
-	names, err := tx.Names(ctx)
-	if err != nil {
-		return nil, err
-	}
+	there := policy.present()
 	var events []audit.Event
-	for _, c := range conditions {
-		gone := names.missing(c)
+	for _, c := range policy.Conditions {
+		gone := there.missing(c)
 		if gone == c.Invalid {
 			continue
 		}
@@ -82,9 +77,65 @@ func pointedAt(k PolicyKind) bool {
 	}
 }
 
+// present is what conditions may point at.
+type present struct {
+	groups, teams map[string]bool
+	resources     map[string][]string // their levels
+	sequences     map[string]string   // what they point at themselves that isn't there, or ""
+}
+
+// present returns what conditions may point at by the policy.
+func (p Policy) present() present {
+	there := present{groups: map[string]bool{}, teams: map[string]bool{}, resources: map[string][]string{}, sequences: map[string]string{}}
+	for _, g := range p.Groups {
+		there.groups[g.Name] = true
+	}
+	for _, t := range p.Teams {
+		there.teams[t.Name] = true
+	}
+	for _, r := range p.Resources {
+		there.resources[r.Name] = r.LevelNames()
+	}
+	for _, s := range p.Sequences {
+		there.sequences[s.Name] = ""
+		for _, selector := range s.Flow.Selectors() {
+			if gone := there.nobody(selector); gone != "" {
+				there.sequences[s.Name] = fmt.Sprintf("the sequence %q asks %s, and %s", s.Name, selector, gone)
+			}
+		}
+	}
+	return there
+}
+
+// nobody says what a selector names that isn't there, or "".
+func (there present) nobody(s people.Selector) string {
+	switch s.Kind {
+	case people.GroupMembers, people.GroupOwners:
+		return there.noGroup(s.Arg)
+	case people.TeamMembers:
+		return there.noTeam(s.Arg)
+	default:
+		return ""
+	}
+}
+
+func (there present) noGroup(name string) string {
+	if there.groups[name] {
+		return ""
+	}
+	return fmt.Sprintf("there is no group %q", name)
+}
+
+func (there present) noTeam(name string) string {
+	if there.teams[name] {
+		return ""
+	}
+	return fmt.Sprintf("there is no team %q", name)
+}
+
 // missing says what a condition points at that isn't there, or "".
-func (n Names) missing(c catalog.Condition) string {
-	levels, ok := n.Resources[c.Resource]
+func (there present) missing(c catalog.Condition) string {
+	levels, ok := there.resources[c.Resource]
 	if !ok {
 		return fmt.Sprintf("there is no resource %q", c.Resource)
 	}
@@ -93,17 +144,19 @@ func (n Names) missing(c catalog.Condition) string {
 			return fmt.Sprintf("%s has no level %q", c.Resource, l)
 		}
 	}
-	if !n.Sequences[c.Sequence] {
+	if gone, ok := there.sequences[c.Sequence]; !ok {
 		return fmt.Sprintf("there is no sequence %q", c.Sequence)
+	} else if gone != "" {
+		return gone
 	}
 	for _, g := range c.Requesters.Groups {
-		if !n.Groups[g] {
-			return fmt.Sprintf("there is no group %q", g)
+		if gone := there.noGroup(g); gone != "" {
+			return gone
 		}
 	}
 	for _, t := range c.Requesters.Teams {
-		if !n.Teams[t] {
-			return fmt.Sprintf("there is no team %q", t)
+		if gone := there.noTeam(t); gone != "" {
+			return gone
 		}
 	}
 	return ""

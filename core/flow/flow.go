@@ -3,6 +3,7 @@
 package flow
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,26 @@ const (
 // the copy it began with.
 type Flow struct {
 	Steps []Step `json:"steps"`
+}
+
+// Selectors returns whomever the steps may ask.
+func (f Flow) Selectors() []people.Selector {
+	var all []people.Selector
+	for _, step := range f.Steps {
+		if step.Question != nil {
+			all = append(all, step.Question.Assignees...)
+		}
+		if a := step.Approval; a != nil {
+			all = slices.Concat(all, a.Approvers, a.Fallback)
+			if a.Escalate != nil {
+				all = append(all, a.Escalate.To...)
+			}
+		}
+		if duty := step.Duty(); duty != nil {
+			all = slices.Concat(all, duty.Assignees, duty.Fallback)
+		}
+	}
+	return all
 }
 
 // Step is one thing to be asked, decided, done or waited for. Exactly one of
