@@ -155,6 +155,8 @@ func grantOrder(ctx context.Context, r Reader, request Request, g access.Grant, 
 	switch {
 	case g.Stopping():
 		order.Verb = OrderRevoke
+	case w.Extends:
+		order.Verb, order.Ends = OrderExtend, g.Ends
 	case g.Duration > 0:
 		order.Verb, order.Ends = OrderGrant, now.Add(g.Duration)
 	default:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/usher-access/usher/core/access"
@@ -65,6 +66,10 @@ func (s *Service) beginGrant(ctx context.Context, tx Tx, r Request, actor Actor,
 			actions = level.Grant
 		}
 	}
+	actions, err := titled(ctx, tx, r, actions)
+	if err != nil {
+		return nil, err
+	}
 	// Nothing outside is done here, so it needs no look at the holder's other
 	// grants: that is for the first call, see beside.
 	g, changes := access.Begin(terms, actions, r.Key, now)
@@ -72,6 +77,26 @@ func (s *Service) beginGrant(ctx context.Context, tx Tx, r Request, actor Actor,
 		return nil, err
 	}
 	return accessEvents(g.ID, changes, actor, now), tx.InsertGrant(ctx, &g)
+}
+
+// maxTaskTitle is how many characters of a task's title are kept once answers
+// stand in it.
+const maxTaskTitle = 150
+
+// titled returns the actions with values where their titles have placeholders.
+func titled(ctx context.Context, r Reader, request Request, actions []flow.Action) ([]flow.Action, error) {
+	actions = slices.Clone(actions)
+	for i, a := range actions {
+		if len(flow.Placeholders(a.Title)) == 0 {
+			continue
+		}
+		order, err := orderFor(ctx, r, request, a)
+		if err != nil {
+			return nil, err
+		}
+		actions[i].Title = shorten(strings.Join(strings.Fields(flow.Fill(a.Title, order.value)), " "), maxTaskTitle)
+	}
+	return actions, nil
 }
 
 // extend moves the end of the grant that an approved request is to extend. A

@@ -415,6 +415,50 @@ func TestAnApprovedExtensionMovesTheEndAndOpensNoSecondGrant(t *testing.T) {
 	require.Equal(t, access.Ended, h.grant(t, g.ID).State)
 }
 
+func TestAProvisionerIsToldOfALaterEnd(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", policy())
+	var p provisioner
+	h.Connect(flow.ActionWebhook, &p)
+	first := h.wait(t, wish{who: "ana", duration: time.Hour, extensions: 2, actions: []flow.Action{hook}})
+	h.approve(t, first)
+	h.work(t)
+	p.answer = errors.New("it is away")
+	g := h.approve(t, h.wait(t, wish{who: "ana", duration: time.Hour, extends: first.ID}))
+	h.work(t)
+	require.Equal(t, access.Active, h.grant(t, g.ID).State, "access is there, whatever the other side was told")
+	p.answer = nil
+	h.pass(time.Minute)
+	h.work(t)
+	g = h.grant(t, g.ID)
+	require.Equal(t, access.Active, g.State)
+	require.Len(t, p.orders, 3)
+	require.Equal(t, core.OrderExtend, p.orders[2].Verb)
+	require.Equal(t, g.Ends, p.orders[2].Ends)
+	require.Equal(t, p.orders[1].Key, p.orders[2].Key)
+	require.NotEqual(t, p.orders[0].Key, p.orders[2].Key)
+
+	h.pass(2 * time.Hour)
+	h.work(t)
+	require.Equal(t, access.Ended, h.grant(t, g.ID).State)
+	require.Len(t, p.orders, 4, "what was given once is taken back once")
+	require.Equal(t, core.OrderRevoke, p.orders[3].Verb)
+}
+
+func TestATaskOfGivingNamesWhomItIsFor(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", policy())
+	task := flow.Action{Kind: flow.ActionTask, Title: "Add {{requester.name}} to the {{level}} rota"}
+	r := h.wait(t, wish{who: "ana", actions: []flow.Action{task}})
+	h.approve(t, r)
+	h.work(t)
+	w, waits := h.grant(t, r.GrantID()).ByHand()
+	require.True(t, waits)
+	require.Equal(t, "Add ana to the admin rota", w.Name())
+}
+
 func TestAnExtensionOfALowerLevelExtendsNothing(t *testing.T) {
 	t.Parallel()
 

@@ -66,7 +66,8 @@ type OrderVerb string
 const (
 	OrderGrant  OrderVerb = "grant"
 	OrderRevoke OrderVerb = "revoke"
-	OrderRun    OrderVerb = "run" // an action that is a step of its own
+	OrderExtend OrderVerb = "extend" // access that was given ends later
+	OrderRun    OrderVerb = "run"    // an action that is a step of its own
 )
 
 // Refused is an outside system's answer that no retry will change.

@@ -45,7 +45,7 @@ func (f *stepReader) action(n ast.Node, step *flow.Step) {
 
 // grantAction reads one action of giving a level.
 func (r *reader) grantAction(s *source, n ast.Node) (flow.Action, bool) {
-	f := &stepReader{reader: r, s: s, about: true}
+	f := &stepReader{reader: r, s: s, about: true, gives: true}
 	own, action := r.actionFields(s, nil, f.taskAction)
 	if _, ok := s.mapping(n, "an action", own); !ok {
 		return flow.Action{}, false
@@ -82,7 +82,12 @@ func actionKinds() []flow.ActionKind {
 func (f *stepReader) taskAction(n ast.Node) *flow.Action {
 	a := &flow.Action{Kind: flow.ActionTask, Task: &flow.Task{}}
 	seen, ok := f.s.mapping(n, "a task", fields{
-		"title":     f.s.textUpTo(&a.Title, "a task's title", maxTitle),
+		"title": func(n ast.Node) {
+			f.s.textUpTo(&a.Title, "a task's title", maxTitle)(n)
+			if f.gives {
+				f.placeholders(f.s, n, a.Title, nil)
+			}
+		},
 		"assignees": f.selectors(&a.Task.Assignees, "assignees"),
 		"fallback":  f.selectors(&a.Task.Fallback, "fallback"),
 	})

@@ -231,6 +231,7 @@ func TestMistakes(t *testing.T) {
 		{"WebhookPerRequest", "resources:\n  - {name: a, levels: [{name: b, grant: [{webhook: {url: 'https://hooks.acme.example/{{request}}'}}]}]}", 2, "can't depend on the request", "remove the {{"},
 		{"Placeholder", "resources:\n  - {name: a, levels: [{name: b, grant: [{okta_group: {group: 'eng-{{requester.nam}}'}}]}]}", 2, "{{requester.nam}} stands for nothing", "{{requester.name}}"},
 		{"PlaceholderAnswer", "resources:\n  - {name: a, levels: [{name: b, grant: [{okta_group: {group: '{{answers.team}}'}}]}]}", 2, `no sequence asks a question with the id "team"`, "id of a question"},
+		{"PlaceholderTitle", "resources:\n  - {name: a, levels: [{name: b, grant: [{task: {title: 'Add {{requester.nam}}'}}]}]}", 2, "{{requester.nam}} stands for nothing", "{{requester.name}}"},
 		{"SequenceKey", "sequences:\n  - {name: a, step: [{task: {id: t, title: T}}]}", 2, `no key "step"`, `did you mean "steps"?`},
 		{"SequenceWithoutSteps", "sequences:\n  - {name: a}", 2, "a sequence has no steps", "add steps"},
 		{"SequenceTwice", owner + "  - {name: owner, steps: [{task: {id: t, title: T}}]}", 3, "there twice", "another name"},

@@ -18,6 +18,7 @@ type stepReader struct {
 	*reader
 	s     *source
 	about bool      // a resource, whose owners can be asked
+	gives bool      // what is read are actions of giving access
 	flow  flow.Flow // what comes before the step that is being read
 }
 

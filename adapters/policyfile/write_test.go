@@ -180,16 +180,16 @@ func anySelectors(t *rapid.T) []people.Selector {
 }
 
 func anyResource(t *rapid.T, name string) catalog.Resource {
+	// A placeholder has to stand for something.
+	known := func(text string) string { return strings.ReplaceAll(text, "{{x}}", "{{level}}") }
 	r := catalog.Resource{
 		Name: name, Title: anyText(t, "title"), Kind: rapid.SampledFrom([]catalog.ResourceKind{catalog.KindApp, catalog.KindRole}).Draw(t, "kind"),
 		Owners: anySelectors(t), OnBehalfOf: rapid.SampledFrom([]catalog.OnBehalfOf{catalog.BehalfOff, catalog.BehalfReports, catalog.BehalfAnyone}).Draw(t, "behalf"),
 		Levels: []catalog.Level{{Name: "low", Title: anyText(t, "title")}, {Name: "high", Title: "High", Sensitive: true, Grant: []flow.Action{
-			{Kind: flow.ActionOktaGroup, Params: map[string]string{"group": anyText(t, "group")}},
-			{Kind: flow.ActionTask, Title: anyText(t, "task"), Task: &flow.Task{Assignees: anySelectors(t)}},
+			{Kind: flow.ActionOktaGroup, Params: map[string]string{"group": known(anyText(t, "group"))}},
+			{Kind: flow.ActionTask, Title: known(anyText(t, "task")), Task: &flow.Task{Assignees: anySelectors(t)}},
 		}}},
 	}
-	// A placeholder in a parameter has to stand for something.
-	r.Levels[1].Grant[0].Params["group"] = strings.ReplaceAll(r.Levels[1].Grant[0].Params["group"], "{{x}}", "{{level}}")
 	if rapid.Bool().Draw(t, "break-glass") {
 		r.BreakGlass = &catalog.BreakGlass{Requesters: anyScope(t), Max: 4 * time.Hour, Tell: anySelectors(t)}
 	}

@@ -127,7 +127,7 @@ func checkPeer(_, address string, _ syscall.RawConn) error {
 
 // payload is what a receiver reads.
 type payload struct {
-	Type      string    `json:"type"` // access.grant, access.revoke or access.run
+	Type      string    `json:"type"` // access.grant, access.extend, access.revoke or access.run
 	Timestamp time.Time `json:"timestamp"`
 	Data      data      `json:"data"`
 }

@@ -70,7 +70,8 @@ func (g Grant) Stopping() bool { return !g.Stopped.IsZero() }
 // Work is one action of giving access or of taking it back.
 type Work struct {
 	Action  flow.Action `json:"action"`
-	Key     string      `json:"key"` // the same for every try, so that the other side does it once
+	Key     string      `json:"key"`               // the same for every try, so that the other side does it once
+	Extends bool        `json:"extends,omitempty"` // it tells of a later end, and gives nothing
 	State   WorkState   `json:"state"`
 	Tries   int         `json:"tries,omitempty"`
 	Since   time.Time   `json:"since,omitzero"`    // of the first of these tries
@@ -93,6 +94,12 @@ func (w Work) Name() string {
 
 // Begun reports whether the action may have had an effect.
 func (w Work) Begun() bool { return w.State != WorkWaiting || w.Tries > 0 }
+
+// tellsEnd reports whether the action told another system when access ends, so
+// that it must be told again when that changes.
+func (w Work) tellsEnd() bool {
+	return w.Action.Kind == flow.ActionWebhook && w.State == WorkDone && w.By == "" && !w.Extends
+}
 
 // WorkState is where one action stands.
 type WorkState string

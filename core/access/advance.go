@@ -260,6 +260,8 @@ func (g Grant) settle(changes []Change, now time.Time) (Grant, []Change) {
 		g.State = Manual
 	case waits && g.Stopping():
 		g.State = Ending
+	case !g.Started.IsZero() && !g.Stopping():
+		g.State = Active // also while a later end is still to be told
 	case waits, g.Starts.After(now) && !g.Stopping():
 		g.State = Pending
 	case g.Stopping():
@@ -269,7 +271,7 @@ func (g Grant) settle(changes []Change, now time.Time) (Grant, []Change) {
 			change.By, change.Note = g.StoppedBy, g.Why
 		}
 		changes = append(changes, change)
-	case g.Started.IsZero():
+	default:
 		g.State, g.Started = Active, now
 		change := Change{Kind: ChangeGiven, People: []people.ID{g.Holder}}
 		if g.Duration > 0 {
@@ -306,7 +308,7 @@ func (g *Grant) tick(now time.Time) []Change {
 func (g *Grant) stop(by people.ID, why string, now time.Time) []Change {
 	g.Stopped, g.StoppedBy, g.Why = now, by, why
 	for _, w := range slices.Backward(g.Give) {
-		if w.Begun() {
+		if w.Begun() && !w.Extends {
 			g.Take = append(g.Take, Work{Action: reverse(w.Action), Key: Key(w.Key, "take"), State: WorkWaiting})
 		}
 	}
@@ -485,6 +487,12 @@ func (g *Grant) extend(e Extended, now time.Time) ([]Change, error) {
 	}
 	g.Ends, g.EndSet, g.Warned = g.Ends.Add(e.Duration), now, nil
 	g.Extensions++
+	for _, w := range slices.Clone(g.Give) {
+		if w.tellsEnd() {
+			key := Key(w.Key, fmt.Sprintf("extend %d", g.Extensions))
+			g.Give = append(g.Give, Work{Action: w.Action, Key: key, State: WorkWaiting, Extends: true})
+		}
+	}
 	return []Change{{Kind: ChangeExtended, By: e.By, Note: "until " + g.Ends.UTC().Format(time.RFC3339)}}, nil
 }
 

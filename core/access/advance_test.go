@@ -251,6 +251,28 @@ func TestAnExtensionMovesTheEndWithinItsLimit(t *testing.T) {
 	require.Equal(t, access.NotStarted, begin(t, access.Grant{}, hook).refused(access.Extended{By: holder, Duration: day}))
 }
 
+func TestHooksAreToldOfALaterEndAndPeopleAreNotBothered(t *testing.T) {
+	t.Parallel()
+
+	l := begin(t, access.Grant{Duration: time.Hour, Limit: access.Limit{Times: 2}}, hook, rota)
+	l.do(0, access.CallDone{Key: l.call()})
+	l.do(0, access.HandedOver{Key: l.g.Give[1].Key})
+	l.do(0, access.DoneByHand{Key: l.g.Give[1].Key, By: "ivy"})
+	require.Equal(t, access.Active, l.g.State)
+	l.do(0, access.Extended{By: holder, Duration: time.Hour})
+	require.Equal(t, access.Active, l.g.State, "access was given long ago")
+	require.Equal(t, []access.ChangeKind{access.ChangeFailed}, l.do(0, access.CallFailed{Key: l.call(), Problem: "no", Final: true}))
+	require.Equal(t, access.Failed, l.g.State)
+	l.do(0, access.Retried{Key: l.g.Give[2].Key, By: "ivy"})
+	require.Equal(t, []access.ChangeKind{access.ChangeDone}, l.do(0, access.CallDone{Key: l.call()}))
+	require.Equal(t, access.Active, l.g.State)
+
+	l.do(0, access.Extended{By: holder, Duration: time.Hour})
+	l.do(0, access.HandedBack{By: holder})
+	require.Len(t, l.g.Take, 2, "only what was given is taken back")
+	require.Equal(t, hook, l.g.Take[1].Action)
+}
+
 func TestAGrantEndsBeforeItsTimeOnce(t *testing.T) {
 	t.Parallel()
 

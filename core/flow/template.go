@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// placeholder is {{name}}, which an action's parameters may have in them.
+// placeholder is {{name}}, which an action's parameters and the title of a task
+// that gives access may have in them.
 var placeholder = regexp.MustCompile(`\{\{([^{}]*)\}\}`)
 
 // Names of placeholders. Beside them, requester.attributes.NAME stands for an
@@ -22,7 +23,7 @@ const (
 	FillAnswer    = "answers."
 )
 
-// PlaceholderHelp lists what an action's parameters may name.
+// PlaceholderHelp lists what placeholders may name.
 const PlaceholderHelp = "{{request}}, {{resource}}, {{level}}, {{requester.name}}, {{requester.email}}, {{requester.title}}, " +
 	"{{requester.attributes.NAME}} or {{answers.ID}}"
 
@@ -46,10 +47,15 @@ func Placeholders(text string) []string {
 func (a Action) Fill(value func(name string) string) Action {
 	filled := make(map[string]string, len(a.Params))
 	for key, text := range a.Params {
-		filled[key] = placeholder.ReplaceAllStringFunc(text, func(found string) string {
-			return value(strings.TrimSpace(strings.Trim(found, "{}")))
-		})
+		filled[key] = Fill(text, value)
 	}
 	a.Params = filled
 	return a
+}
+
+// Fill returns the text with values where their names stand in it.
+func Fill(text string, value func(name string) string) string {
+	return placeholder.ReplaceAllStringFunc(text, func(found string) string {
+		return value(strings.TrimSpace(strings.Trim(found, "{}")))
+	})
 }
