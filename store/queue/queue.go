@@ -206,14 +206,17 @@ func (q *Queue) closeListener() {
 }
 
 // Hasten makes every job that is due later due by d earlier, at the latest at
-// once. It is for a clock that goes ahead of the world's.
+// once. It is for a clock that goes ahead of the world's. What is due then can be
+// fetched at once: River's scheduler would look for it only seconds later.
 func (q *Queue) Hasten(ctx context.Context, d time.Duration) error {
-	earlier := "scheduled_at - $1 * interval '1 second'"
+	earlier, now, available := "scheduled_at - $1 * interval '1 second'", "now()", "'available'::river_job_state"
 	if q.sqlite {
 		// SQLite's times are text, which River compares as it writes them.
-		earlier = "strftime('%Y-%m-%d %H:%M:%f', scheduled_at, '-' || $1 || ' seconds')"
+		const format = "strftime('%Y-%m-%d %H:%M:%f', "
+		earlier, now, available = format+"scheduled_at, '-' || $1 || ' seconds')", format+"'now')", "'available'"
 	}
-	_, err := q.db.ExecContext(ctx, "UPDATE river_job SET scheduled_at = "+earlier+" WHERE state = 'scheduled'", int64(d.Seconds()))
+	_, err := q.db.ExecContext(ctx, "UPDATE river_job SET scheduled_at = "+earlier+
+		", state = CASE WHEN "+earlier+" <= "+now+" THEN "+available+" ELSE state END WHERE state = 'scheduled'", int64(d.Seconds()))
 	if err != nil {
 		return fmt.Errorf("hasten jobs: %w", err)
 	}

@@ -101,6 +101,9 @@ func TestHastenedJobsRunEarlier(t *testing.T) {
 			}
 			require.NoError(t, tx.Commit())
 			require.NoError(t, queues[0].Hasten(t.Context(), 2*time.Hour))
+			d, err := queues[0].Depth(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, 1, d.Ready, "it waits for no scheduler")
 			require.NoError(t, queues[0].Start(t.Context()))
 			t.Cleanup(func() { require.NoError(t, queues[0].Stop(context.Background())) })
 			require.Equal(t, "hour", <-ran)
