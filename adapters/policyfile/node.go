@@ -270,13 +270,22 @@ func (s *source) number(into *int, what string, least, most int) func(ast.Node) 
 
 // nameOf reads the name of a thing.
 func (s *source) nameOf(into *string, what string) func(ast.Node) {
+	return s.called(into, what, people.ValidName, "small letters, digits and -, such as new-laptop")
+}
+
+// idOf reads the ID of a step. It may have a _, because CEL takes - for a minus.
+func (s *source) idOf(into *string, what string) func(ast.Node) {
+	return s.called(into, what, flow.ValidID, "small letters, digits, - and _, such as return_by")
+}
+
+func (s *source) called(into *string, what string, valid func(string) bool, remedy string) func(ast.Node) {
 	return func(n ast.Node) {
 		t, ok := s.text(n, what)
 		if !ok {
 			return
 		}
-		if !people.ValidName(t) || len(t) > maxName {
-			s.wrong(n, fmt.Sprintf("use small letters, digits and -, such as new-laptop, at most %d characters", maxName), "%q can't be %s", t, what)
+		if !valid(t) || len(t) > maxName {
+			s.wrong(n, fmt.Sprintf("use %s, at most %d characters", remedy, maxName), "%q can't be %s", t, what)
 		}
 		*into = t
 	}

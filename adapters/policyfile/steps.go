@@ -83,7 +83,7 @@ func (f *stepReader) step(n ast.Node) (flow.Step, bool) {
 
 // common adds the keys that every kind of step has.
 func (f *stepReader) common(step *flow.Step, own fields) fields {
-	own["id"] = f.s.nameOf(&step.ID, "a step's id")
+	own["id"] = f.s.idOf(&step.ID, "a step's id")
 	own["when"] = func(n ast.Node) { f.when(n, step) }
 	return own
 }

@@ -3,6 +3,7 @@
 package flow
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -62,6 +63,11 @@ type Step struct {
 	// so that its denial doesn't end the run.
 	OutcomeRead bool `json:"outcome_read,omitempty"`
 }
+
+var idRule = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
+
+// ValidID reports whether s may be a step's ID.
+func ValidID(s string) bool { return idRule.MatchString(s) }
 
 // Kind is the kind of a step in one word, as policy files write it.
 type Kind string
