@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/usher-access/usher/bot/view"
 	"github.com/usher-access/usher/core"
@@ -66,7 +67,7 @@ func ownBlocks(c core.Case, p Posting, viewer people.ID) []view.Block {
 	step, i, _ := c.Run.Open()
 	t := target{Posting: p.ID, Step: step.ID, Round: c.Run.Steps[i].Round()}
 	ask := view.Text{Spans: []view.Span{view.Strong(requests[step.Kind()])}}
-	return append([]view.Block{view.Divider{}, ask}, askButtons(c, i, t)...)
+	return append([]view.Block{view.Divider{}, ask}, chatButtons(c, i, t)...)
 }
 
 // requesterCard tells the requester, and those who follow, where the request stands.
@@ -156,7 +157,11 @@ func askCard(c core.Case, p Posting) view.Message {
 	}
 	m.Blocks = append(m.Blocks, view.Text{Spans: courseSpans(c, i)})
 	if awaited {
-		m.Blocks = append(m.Blocks, askButtons(c, i, target{Posting: p.ID, Step: step.ID, Round: course.Round()})...)
+		buttons := chatButtons
+		if p.Platform == people.Web {
+			buttons = askButtons
+		}
+		m.Blocks = append(m.Blocks, buttons(c, i, target{Posting: p.ID, Step: step.ID, Round: course.Round()})...)
 	} else if course.State == flow.StepOpen && slices.Contains(course.Former(), p.Person) {
 		m.Blocks = append(m.Blocks, view.Text{Spans: []view.Span{
 			view.Words("This went to " + peopleNames(c, course.Awaited()) + ", so you don't need to do anything."),
@@ -173,6 +178,20 @@ var requests = map[flow.Kind]string{
 	flow.KindTask:     "You are asked to do this:",
 	flow.KindAction:   "You are asked to do this:",
 	flow.KindQuestion: "You are asked to answer this:",
+}
+
+// longAccess is how long sensitive access lasts at the most that is decided with
+// a click in chat.
+const longAccess = 30 * 24 * time.Hour
+
+// chatButtons are askButtons where people talk. Sensitive access for a long time
+// is decided on the web, where everything about it is seen.
+func chatButtons(c core.Case, i int, t target) []view.Block {
+	ask := c.Run.Ask
+	if c.Run.Flow.Steps[i].Approval != nil && ask != nil && ask.Sensitive && (ask.Duration == 0 || ask.Duration > longAccess) {
+		return []view.Block{view.Text{Spans: words("This is sensitive access for a long time. Open it on the web to decide it.")}}
+	}
+	return askButtons(c, i, t)
 }
 
 // askButtons are what a person may do to the step at place i that is theirs.

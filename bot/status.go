@@ -77,7 +77,7 @@ func (b *Bot) awaiting(ctx context.Context, actor core.Actor, below core.Request
 		if !found {
 			return nil, err
 		}
-		return askButtons(c, i, target{Posting: p.ID, Step: step.ID, Round: c.Run.Steps[i].Round()}), nil
+		return chatButtons(c, i, target{Posting: p.ID, Step: step.ID, Round: c.Run.Steps[i].Round()}), nil
 	})
 }
 

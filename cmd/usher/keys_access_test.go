@@ -155,9 +155,27 @@ func TestStorySensitiveLevelsAndConflictsAreWarnedOf(t *testing.T) {
 		held := s.waitText(t, ana, "REQ-2", "Access given until")
 		require.NotContains(t, held.text, "Sensitive.")
 
-		erp("Pay", "8h")
-		s.decides(t, ed, "Approve", "REQ-3", "Conflict.", "Ana Ruiz has or has asked for ERP · Book", "First: waiting")
+		erp("Pay", "31d")
+		s.closed(t, ed, "REQ-3", "Conflict.", "Ana Ruiz has or has asked for ERP · Book", "Sensitive.", "Open it on the web to decide it.", "Open")
+		s.say(t, ed, "status")
+		require.NotContains(t, s.told(t, ed, "Waiting for you", "REQ-3", "Open it on the web").buttons, "Approve")
 	})
+}
+
+func TestWebDecidesOnSensitiveAccessForALongTime(t *testing.T) {
+	t.Parallel()
+
+	tb := newTab(t, demoFor(t, sensitivePolicy), desk)
+	ana := tb.open(t, "/as/ana/new/resource/erp")
+	ana.choose(t, "Level", "Pay")
+	ana.sees(t, "Sensitive.")
+	ana.fill(t, "For how long?", "365d")
+	ana.click(t, "Submit")
+	ana.sees(t, "REQ-1")
+	ed := tb.open(t, "/as/ed/approvals")
+	ed.sees(t, "REQ-1", "Sensitive.")
+	ed.click(t, "Approve")
+	tb.open(t, "/as/ana/requests/REQ-1").sees(t, "First: Approved by Ed Larsen")
 }
 
 const giftsPolicy = keysTeam + `
