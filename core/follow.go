@@ -25,8 +25,9 @@ func (s *Service) Follow(ctx context.Context, actor Actor, id RequestID) (Reques
 }
 
 // Unfollow ends Follow. It may be repeated.
-func (s *Service) Unfollow(ctx context.Context, actor Actor, id RequestID) (Request, error) {
-	return s.setFollower(ctx, actor, id, actor.Person, false)
+func (s *Service) Unfollow(ctx context.Context, actor Actor, id RequestID) error {
+	_, err := s.setFollower(ctx, actor, id, actor.Person, false)
+	return err
 }
 
 // AddFollower makes somebody follow the request. Those who look after it and the
@@ -39,7 +40,8 @@ func (s *Service) AddFollower(ctx context.Context, actor Actor, id RequestID, fo
 }
 
 // setFollower makes somebody follow the request or not. Following oneself is
-// allowed to whoever may see the request, which the caller has checked.
+// allowed to whoever may see the request, which the caller has checked; of one
+// that somebody stops to follow the caller shows nothing.
 func (s *Service) setFollower(ctx context.Context, actor Actor, id RequestID, follower people.ID, follows bool) (Request, error) {
 	now := s.now()
 	var out Request

@@ -31,8 +31,7 @@ func TestFollowersSeeARequestAndCanNotAct(t *testing.T) {
 	_, err = h.Escalate(t.Context(), h.as("cy"), ref(r, "ok"), "urgent")
 	require.ErrorIs(t, err, errs.Denied)
 	for range 2 {
-		_, err = h.Unfollow(t.Context(), h.as("cy"), r.ID)
-		require.NoError(t, err)
+		require.NoError(t, h.Unfollow(t.Context(), h.as("cy"), r.ID))
 	}
 	_, err = h.CaseFor(t.Context(), h.ids["cy"], r.ID)
 	require.ErrorIs(t, err, errs.NotFound)
