@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/usher-access/usher/core/audit"
 	"github.com/usher-access/usher/core/catalog"
@@ -31,7 +32,7 @@ func (s *Service) Apply(ctx context.Context, actor Actor, p Policy) ([]PolicyCha
 			return err
 		}
 		changes = p.changesFrom(before)
-		w := policyWriter{tx: tx, ids: map[string]people.ID{}, fresh: fresh}
+		w := policyWriter{tx: tx, now: now, ids: map[string]people.ID{}, fresh: fresh}
 		if err := w.write(ctx, p, changes); err != nil {
 			return err
 		}
@@ -121,6 +122,7 @@ func applied(changes []PolicyChange) []audit.Event {
 // policyWriter writes a policy in one transaction.
 type policyWriter struct {
 	tx    Tx
+	now   time.Time
 	fresh map[string]people.ID // IDs for those who are new
 	ids   map[string]people.ID // by address, as found or given
 }
@@ -232,7 +234,12 @@ func (w *policyWriter) person(ctx context.Context, p PolicyPerson) error {
 	if err != nil || p.Active || !changed {
 		return err
 	}
-	return w.tx.Enqueue(ctx, Offboard{Person: w.ids[email]}, JobOpts{})
+	for _, at := range []time.Time{w.now, w.now.Add(applyAgain)} {
+		if err := w.tx.Enqueue(ctx, Offboard{Person: w.ids[email]}, JobOpts{RunAt: at}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *policyWriter) group(ctx context.Context, g PolicyGroup) error {

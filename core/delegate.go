@@ -265,7 +265,7 @@ func delegationEvent(actor Actor, kind string, d people.Delegation, now time.Tim
 }
 
 // applyAgain is when steps are looked at once more, for those that were being
-// opened when the delegation began or ended.
+// opened when the delegation began or ended, or when somebody left.
 const applyAgain = time.Minute
 
 // applyAt makes a person's open steps be brought in line with their delegation

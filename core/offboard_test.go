@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -33,6 +34,21 @@ func (h *house) dismiss(t *testing.T, names ...string) {
 			require.NoError(t, h.Offboard(t.Context(), job))
 			require.NoError(t, h.Offboard(t.Context(), job), "it may run twice")
 		}
+	}
+}
+
+// offboard works the jobs that are due which take things off people.
+func (h *house) offboard(t *testing.T) {
+	t.Helper()
+
+	for i := 0; i < len(h.jobs); i++ {
+		job, ok := h.jobs[i].(core.Offboard)
+		if !ok || h.when[i].After(h.now()) {
+			continue
+		}
+		require.NoError(t, h.Offboard(t.Context(), job))
+		h.jobs, h.when = slices.Delete(h.jobs, i, i+1), slices.Delete(h.when, i, i+1)
+		i--
 	}
 }
 
@@ -171,4 +187,23 @@ func TestPendingRequestsGetAnotherAssigneeWhenTheirsLeaves(t *testing.T) {
 	require.Empty(t, h.request(t, typed.ID).Assignee, "nobody is left")
 	_, err := h.VerifyAudit(t.Context(), nil)
 	require.NoError(t, err)
+}
+
+func TestWhatWasBeingFiledWhenSomebodyLeftIsTakenOffThemToo(t *testing.T) {
+	t.Parallel()
+
+	p := policy()
+	for i := range p.People {
+		p.People[i].Active = p.People[i].Name != "bo"
+	}
+	h := newHouse(t, "", policy())
+	_, err := h.Apply(t.Context(), core.Actor{}, core.Policy{People: p.People})
+	require.NoError(t, err)
+	h.offboard(t)
+	asked := h.wait(t, wish{who: "ana"}) // its transaction saw bo active, and was slower
+	own := h.wait(t, wish{who: "bo"})
+	h.pass(time.Minute)
+	h.offboard(t)
+	require.True(t, h.request(t, asked.ID).Unassigned())
+	require.Equal(t, flow.Cancelled, h.request(t, own.ID).Run.State)
 }
