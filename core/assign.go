@@ -21,18 +21,19 @@ type Assignment struct {
 // Assign gives an open step to somebody, or to somebody else. Those who look
 // after the request may do that: the request assignee, members of its team,
 // owners of its resource. Somebody who is asked to act may give their own part
-// away. Anybody else gets errs.Denied. It returns errs.Conflict when the step was
-// given to somebody since the actor looked, and errs.Invalid when the person may
-// not have it.
+// away. Anybody else gets errs.Denied, and so does the requester for a step that
+// others must decide. It returns errs.Conflict when the step was given to
+// somebody since the actor looked, and errs.Invalid when the person may not have it.
 func (s *Service) Assign(ctx context.Context, actor Actor, ref StepRef, a Assignment) (Request, error) {
 	now := s.now()
 	r, err := s.change(ctx, actor, ref.Request, func(ctx context.Context, tx Tx, r Request) (flow.Event, error) {
 		event := flow.Assigned{Step: ref.Step, By: actor.Person, From: a.From, To: a.To, Round: a.Round}
-		if err := s.mayTend(ctx, tx, actor.Person, r); err != nil {
-			if err := s.mayTendOr(ctx, tx, actor.Person, r, ref.Step); err != nil {
-				return nil, err
-			}
-			event.From = actor.Person // no more than their own part
+		ownPart, err := s.mayGive(ctx, tx, actor.Person, r, ref.Step)
+		if err != nil {
+			return nil, err
+		}
+		if ownPart {
+			event.From = actor.Person
 		}
 		to, err := tx.Person(ctx, a.To)
 		if errors.Is(err, errs.NotFound) || err == nil && !to.Active {
@@ -48,6 +49,21 @@ func (s *Service) Assign(ctx context.Context, actor Actor, ref StepRef, a Assign
 		return Request{}, fmt.Errorf("assign step %s of %s: %w", ref.Step, ref.Request, err)
 	}
 	return r, nil
+}
+
+// mayGive returns nil if the person may give the step to somebody, and whether no
+// more of it than their own part. Requesters don't choose who decides for them.
+func (s *Service) mayGive(ctx context.Context, reader Reader, id people.ID, r Request, stepID string) (ownPart bool, err error) {
+	err = s.mayTend(ctx, reader, id, r)
+	step, _, _ := r.Run.Flow.Step(stepID)
+	switch {
+	case err != nil:
+		return true, s.mayTendOr(ctx, reader, id, r, stepID)
+	case id == r.Requester && slices.Contains(r.Run.Excluded(step), id):
+		return false, errs.New(errs.Denied, "It is your own request, so somebody else must choose who decides it.")
+	default:
+		return false, nil
+	}
 }
 
 // asks reports whether the person is asked to act on the step and has not, in
@@ -131,7 +147,7 @@ func (s *Service) Assignable(ctx context.Context, actor people.ID, ref StepRef, 
 	if err != nil {
 		return nil, err
 	}
-	if err := s.mayTendOr(ctx, s.store, actor, r, ref.Step); err != nil {
+	if _, err := s.mayGive(ctx, s.store, actor, r, ref.Step); err != nil {
 		return nil, err
 	}
 	step, i, ok := r.Run.Flow.Step(ref.Step)
