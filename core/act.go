@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/usher-access/usher/core/catalog"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/core/people"
@@ -31,12 +32,47 @@ type Less struct {
 }
 
 // ApproveLess approves a step, and with it less access than was asked for, which
-// everybody then sees. It returns errs.Invalid when it would be more; its other
-// errors are Decide's.
+// everybody then sees. It returns errs.Invalid when it would be more, or a level
+// that must be apart from another one; its other errors are Decide's.
 func (s *Service) ApproveLess(ctx context.Context, actor Actor, ref StepRef, reason string, less Less) (Request, error) {
-	return s.doAct(ctx, actor, ref, func(_ context.Context, _ Tx, r Request) (flow.Acted, error) {
-		return flow.Acted{Act: flow.Act{Verb: flow.Approve, Note: reason}, Ask: r.less(less)}, nil
+	return s.doAct(ctx, actor, ref, func(ctx context.Context, tx Tx, r Request) (flow.Acted, error) {
+		ask := r.less(less)
+		return flow.Acted{Act: flow.Act{Verb: flow.Approve, Note: reason}, Ask: ask}, mayLower(ctx, tx, r, ask)
 	})
+}
+
+// mayLower returns errs.Invalid when the request is to be for another level,
+// which must be apart from what the requester has or has asked for.
+func mayLower(ctx context.Context, tx Tx, r Request, ask *flow.Ask) error {
+	if ask == nil || ask.Level == r.Run.Ask.Level {
+		return nil
+	}
+	if err := tx.LockPerson(ctx, r.Requester); err != nil {
+		return err
+	}
+	requester, err := tx.Person(ctx, r.Requester)
+	if err != nil {
+		return err
+	}
+	has, err := holdings(ctx, tx, r.Requester)
+	if err != nil {
+		return err
+	}
+	others := slices.DeleteFunc(has.levels, func(l catalog.LevelRef) bool {
+		return l == catalog.LevelRef{Resource: ask.Resource, Level: r.Run.Ask.Level}
+	})
+	found, err := clashes(ctx, tx, others, catalog.LevelRef{Resource: ask.Resource, Level: ask.Level})
+	for _, c := range found {
+		if c.Then == catalog.ConflictWarn {
+			continue
+		}
+		sentence, err := clashSentence(ctx, tx, requester, c)
+		if err != nil {
+			return err
+		}
+		return errs.New(errs.Invalid, "%s Choose another level.", sentence)
+	}
+	return err
 }
 
 // less returns the access that remains of what was asked for; nil: all of it.
