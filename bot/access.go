@@ -226,7 +226,7 @@ func (f *accessForm) terms(ctx context.Context, t core.Terms) error {
 	default:
 		f.add(view.Text{Spans: words("It has no end.")})
 	}
-	if t.Condition.ScheduledStart && f.draft.Extends == 0 {
+	if t.Condition.ScheduledStart {
 		f.add(view.Input{
 			ID: core.FieldStart, Label: "From when?", Hint: "Leave this empty to have it as soon as it is approved.",
 			Field: view.DateField{Value: entered(core.FieldStart)},

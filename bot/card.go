@@ -359,7 +359,11 @@ func stateSpans(c core.Case) []view.Span {
 	case flow.Cancelled:
 		return append(spans, view.Words(" by "+name(c, c.Run.EndedBy)+", "), view.Time(c.Run.Ended))
 	case flow.Expired:
-		return append(spans, view.Words(" because nothing happened for too long, "), view.Time(c.Run.Ended))
+		why := " because nothing happened for too long, "
+		if ask := c.Run.Ask; ask != nil && !ask.Lapses.IsZero() && !c.Run.Ended.Before(ask.Lapses) {
+			why = " because the time that it was for is over, "
+		}
+		return append(spans, view.Words(why), view.Time(c.Run.Ended))
 	default:
 		return append(spans, view.Words(" · "), view.Time(c.Run.Ended))
 	}

@@ -62,15 +62,15 @@ func (s *Service) weigh(ctx context.Context, tx Tx, creator people.Person, sub A
 	if err != nil {
 		return Request{}, err
 	}
+	if err := terms.extending(ctx, tx, requester.ID, sub); err != nil {
+		return Request{}, err
+	}
 	if err := mayHold(requester, terms, sub.Extends); err != nil {
 		return Request{}, err
 	}
 	answers, problems, err := checkForm(ctx, tx, terms.Flow.Form(), sub.Answers)
 	if err != nil {
 		return Request{}, err
-	}
-	if sub.Extends != 0 {
-		terms.limit(terms.Held.Limit.Max)
 	}
 	duration, problem := terms.lasting(sub.Duration)
 	noteProblem(problems, FieldDuration, problem)
@@ -96,6 +96,12 @@ func (s *Service) weigh(ctx context.Context, tx Tx, creator people.Person, sub A
 		if l.Name != ask.Level {
 			ask.Lower = append(ask.Lower, l.Name)
 		}
+	}
+	switch {
+	case sub.Extends != 0:
+		ask.Lapses = terms.Held.Ends
+	case !start.IsZero() && duration > 0:
+		ask.Lapses = start.Add(duration)
 	}
 	r.Run = flow.Run{Flow: terms.Flow, Ask: ask, Answers: answers}
 	if r.Assignee, err = s.caretaker(ctx, tx, terms.Resource, r, now); err != nil {
@@ -164,7 +170,7 @@ func mayHold(p people.Person, terms Terms, extends RequestID) error {
 		return errs.New(errs.Conflict, "%s has this already, by %s.", p.Name, RequestID(g.ID))
 	case extends == 0:
 		return errs.New(errs.Conflict, "%s has this already until %s, by %s.", p.Name, At(g.Ends), RequestID(g.ID))
-	case g == nil || RequestID(g.ID) != extends || g.Stopping():
+	case g == nil || g.Stopping():
 		return errs.New(errs.Conflict, "This access is over, so it can't be extended. Request it again.")
 	case g.Ends.IsZero():
 		return errs.New(errs.Conflict, "This access has no end, so there is nothing to extend.")

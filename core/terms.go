@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/usher-access/usher/core/access"
 	"github.com/usher-access/usher/core/catalog"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/flow"
@@ -38,7 +39,30 @@ func (s *Service) Terms(ctx context.Context, actor people.ID, sub AccessSubmissi
 	if err != nil {
 		return Terms{}, err
 	}
-	return s.terms(ctx, s.store, requester, sub.Level, sub.Emergency, s.now())
+	t, err := s.terms(ctx, s.store, requester, sub.Level, sub.Emergency, s.now())
+	if err != nil {
+		return Terms{}, err
+	}
+	return t, t.extending(ctx, s.store, requester.ID, sub)
+}
+
+// extending makes them the terms on which a grant lasts longer, if the form asks
+// for that: no longer at once than was agreed when it was given.
+func (t *Terms) extending(ctx context.Context, r Reader, id people.ID, sub AccessSubmission) error {
+	if sub.Extends == 0 {
+		return nil
+	}
+	if sub.Emergency {
+		return errs.New(errs.Denied, "Access that is given already is extended by an approval, also in an emergency. Extend it as usual.")
+	}
+	t.Held = nil
+	g, err := r.Grant(ctx, access.ID(sub.Extends))
+	if err != nil || g.Holder != id || (catalog.LevelRef{Resource: g.Resource, Level: g.Level}) != sub.Level {
+		return ignoreNotFound(err)
+	}
+	t.Held, t.Condition.ScheduledStart = &g, false
+	t.limit(g.Limit.Max)
+	return nil
 }
 
 func (s *Service) terms(

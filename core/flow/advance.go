@@ -213,7 +213,8 @@ func Advance(run Run, event Event, now time.Time) (Run, []Change, error) {
 	return run, changes, nil
 }
 
-// settle ends a pending run that has no step left.
+// settle ends a pending run that has no step left. What comes too late to be of
+// use is not approved.
 func (r Run) settle(changes []Change, now time.Time) (Run, []Change) {
 	if r.State != Pending {
 		return r, changes
@@ -222,7 +223,10 @@ func (r Run) settle(changes []Change, now time.Time) (Run, []Change) {
 		return r, changes
 	}
 	r.State, r.Ended = Done, now
-	if r.Ask != nil {
+	switch {
+	case r.Ask.lapsed(now):
+		r.State = Expired
+	case r.Ask != nil:
 		r.State = Approved
 	}
 	return r, append(changes, Change{Kind: ChangeEnded, Note: string(r.State)})

@@ -25,9 +25,18 @@ func (r Run) NextDue() time.Time {
 	return due
 }
 
-// Expires returns when the run expires unless something happens; zero: never,
-// because it is over, or a timer runs.
+// Expires returns when the run expires unless something happens, or when what it
+// asks for is of no use any more; zero: never.
 func (r Run) Expires() time.Time {
+	if r.State != Pending || r.Ask == nil {
+		return r.idles()
+	}
+	return earliest(r.idles(), r.Ask.Lapses)
+}
+
+// idles returns when the run expires unless something happens; zero: never,
+// because it is over, or a timer runs.
+func (r Run) idles() time.Time {
 	step, _, open := r.Open()
 	if r.State != Pending || r.ExpiresAfter == 0 || open && step.Timer != nil {
 		return time.Time{}
@@ -57,7 +66,7 @@ func (r Run) nextWarning() time.Time {
 }
 
 func (r Run) warnings() []time.Time {
-	expires := r.Expires()
+	expires := r.idles()
 	if expires.IsZero() {
 		return nil
 	}
@@ -147,6 +156,9 @@ func (r *Run) tick(e Tick, now time.Time) []Change {
 	}
 	if e.ExpiresAfter > 0 {
 		r.ExpiresAfter = e.ExpiresAfter
+	}
+	if r.Ask.lapsed(now) {
+		return []Change{r.end(Expired, "", now)}
 	}
 	var changes []Change
 	if step, i, open := r.Open(); open {

@@ -37,7 +37,7 @@ func (a Ask) within(other Ask) bool {
 	if a.Resource != other.Resource || a.Level != other.Level && !slices.Contains(other.Lower, a.Level) {
 		return false
 	}
-	if slices.ContainsFunc(a.Lower, func(level string) bool { return !slices.Contains(other.Lower, level) }) {
+	if !a.Lapses.Equal(other.Lapses) || slices.ContainsFunc(a.Lower, func(level string) bool { return !slices.Contains(other.Lower, level) }) {
 		return false
 	}
 	if a.Duration < 0 || a.Duration == 0 && other.Duration != 0 {

@@ -109,6 +109,7 @@ func drawAsk(t *rapid.T) *flow.Ask {
 		Resource: "erp", Level: "admin", Lower: []string{"viewer", "editor"},
 		Duration:  rapid.SampledFrom([]time.Duration{0, 90 * day}).Draw(t, "duration"),
 		Sensitive: rapid.Bool().Draw(t, "sensitive"),
+		Lapses:    rapid.SampledFrom([]time.Time{{}, time.Date(2026, 11, 25, 18, 0, 0, 0, time.UTC)}).Draw(t, "lapses"),
 	}
 }
 
@@ -278,6 +279,9 @@ func checkInvariants(t *rapid.T, run flow.Run) {
 		require.LessOrEqual(t, len(c.Raises), 2, "escalated once by hand and once by time")
 	}
 	require.LessOrEqual(t, open, 1, "one step at a time")
+	if run.State == flow.Approved && !run.Ask.Lapses.IsZero() {
+		require.True(t, run.Ended.Before(run.Ask.Lapses), "nothing is approved that came too late")
+	}
 	if run.State == flow.Pending {
 		return
 	}
@@ -302,7 +306,8 @@ func checkSomebodyCanGoOn(t *rapid.T, run flow.Run, i int) {
 	switch {
 	case step.Timer != nil:
 		require.False(t, c.Due.IsZero(), "a timer that runs ends")
-		require.True(t, run.Expires().IsZero(), "a timer that runs keeps the run from expiring")
+		expires := run.Expires()
+		require.True(t, expires.IsZero() || run.Ask != nil && expires.Equal(run.Ask.Lapses), "a timer that runs keeps the run from expiring")
 	case step.Asks():
 		require.True(t, len(c.Unheard()) > 0 || run.Short(i), "an open step waits for somebody")
 	}
@@ -419,6 +424,7 @@ func checkAct(t *rapid.T, before flow.Run, i int, a flow.Act, now time.Time) {
 
 func checkNarrower(t *rapid.T, before, after flow.Ask) {
 	require.Equal(t, before.Resource, after.Resource)
+	require.Equal(t, before.Lapses, after.Lapses)
 	if after.Level != before.Level {
 		require.Contains(t, before.Lower, after.Level, "nobody widens a level")
 	}

@@ -67,6 +67,12 @@ type Ask struct {
 	Lower     []string      `json:"lower,omitempty"`     // levels to which an approver may lower it
 	Duration  time.Duration `json:"duration,omitempty"`  // 0: it has no end
 	Sensitive bool          `json:"sensitive,omitempty"` // of the level
+	Lapses    time.Time     `json:"lapses,omitzero"`     // from when on it is of no use any more; zero: never
+}
+
+// lapsed reports whether the time is over for which the access was asked for.
+func (a *Ask) lapsed(now time.Time) bool {
+	return a != nil && !a.Lapses.IsZero() && !now.Before(a.Lapses)
 }
 
 // Course is how one step of a run went so far.
