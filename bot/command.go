@@ -25,6 +25,9 @@ func (b *Bot) command(ctx context.Context, in Interaction, actor core.Actor, tex
 	if id, err := core.ParseRequestID(rest); verb == "cancel" && err == nil {
 		return b.cancel(ctx, actor, id)
 	}
+	if verb == wordWho {
+		return b.who(ctx, actor, strings.TrimPrefix(rest, "has "))
+	}
 	switch strings.ToLower(words) {
 	case "help":
 		return Tell{Message: help(in.From.Platform)}, nil
@@ -71,6 +74,7 @@ func help(on people.Platform) view.Message {
 			line("new laptop", "go straight to the request whose title contains these words"),
 			line("status", "your open requests, what waits for you, and your access"),
 			line("delegate", "who stands in for you while you are away"),
+			line("who has github", "who has a resource that you look after, until when, and by which request"),
 			line("cancel REQ-1", "take back a request while nobody has acted"),
 			line("web", "a link to the web app, which shows everything at length"),
 			line("help", "this help"),

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/usher-access/usher/bot/view"
 	"github.com/usher-access/usher/core"
-	"github.com/usher-access/usher/core/catalog"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/core/people"
@@ -39,6 +37,7 @@ const ActionRequest = actionRequest
 type Reader struct {
 	Name  string
 	Teams []people.Team // whose requests they work
+	Sees  core.Oversight
 }
 
 // Reader returns who reads, or errs.Denied.
@@ -48,7 +47,11 @@ func (d Desk) Reader(ctx context.Context, id people.ID) (Reader, error) {
 		return Reader{}, err
 	}
 	teams, err := d.bot.core.TeamsOf(ctx, id)
-	return Reader{Name: p.Name, Teams: teams}, err
+	if err != nil {
+		return Reader{}, err
+	}
+	sees, err := d.bot.core.Oversight(ctx, id)
+	return Reader{Name: p.Name, Teams: teams, Sees: sees}, err
 }
 
 // Catalogue returns what the person may ask for whose title contains the text,
@@ -112,8 +115,8 @@ func (d Desk) Access(ctx context.Context, id people.ID, ended bool, below core.R
 	})
 }
 
-// Holders lists who has a resource to one of its owners. It returns errs.NotFound
-// or errs.Denied to anybody else.
+// Holders lists who has a resource to one of its owners or an administrator. It
+// returns errs.NotFound to anybody else.
 func (d Desk) Holders(ctx context.Context, id people.ID, resource string, below core.RequestID) (Listing, error) {
 	page, err := d.bot.core.HoldersOf(ctx, id, resource, place(below))
 	return listingOf(page, err, func(c core.Case) view.Message {
@@ -124,39 +127,6 @@ func (d Desk) Holders(ctx context.Context, id people.ID, resource string, below 
 		}
 		return view.Message{Summary: c.Title, Blocks: appendButtons(blocks, revokeButtons(g, pagePosting(c.Request, PostingWork, "", "")))}
 	})
-}
-
-// Conditions shows how a resource may be asked for to one of its owners. It
-// returns errs.NotFound to anybody else.
-func (d Desk) Conditions(ctx context.Context, id people.ID, resource string) ([]view.Block, error) {
-	governed, err := d.bot.core.ConditionsFor(ctx, id, resource)
-	var blocks []view.Block
-	for _, g := range governed {
-		text := ": " + strings.Join(g.Levels, ", ") + " for " + g.Requesters.String() + " · " + lastingText(g.Duration) + " · " + g.Through
-		switch {
-		case g.Invalid != "":
-			text += " · invalid: " + g.Invalid
-		case !g.Enabled:
-			text += " · disabled"
-		}
-		if len(g.Shared) > 0 {
-			text += "\nChanging “" + g.Through + "” also changes: " + strings.Join(g.Shared, ", ")
-		}
-		blocks = append(blocks, view.Text{Spans: []view.Span{view.Strong(g.Name), view.Words(text)}})
-	}
-	return blocks, err
-}
-
-// lastingText says how long access by a condition lasts.
-func lastingText(d catalog.Duration) string {
-	switch {
-	case d.Fixed > 0:
-		return durationText(d.Fixed)
-	case d.UpTo > 0:
-		return "up to " + durationText(d.UpTo)
-	default:
-		return "no end"
-	}
 }
 
 // Delegation shows who stands in for the person, and for whom the person does,

@@ -25,6 +25,7 @@ const (
 	actionMine     = "status-mine"
 	actionAwaiting = "status-awaiting"
 	actionAccess   = "status-access"
+	actionHolders  = "holders"
 	actionRequest  = "request"
 )
 
@@ -48,6 +49,8 @@ func (b *Bot) press(ctx context.Context, in Interaction, actor core.Actor, e Pre
 	switch e.Action {
 	case actionMine, actionAwaiting, actionAccess:
 		return b.statusPage(ctx, actor, e)
+	case actionHolders:
+		return b.holdersPage(ctx, actor, e.Value)
 	case actionRequest:
 		return b.openChoice(ctx, in, actor, e.Value)
 	case actionDelegate:

@@ -197,8 +197,8 @@ func TestOwnersSeeHowTheirResourceIsAskedForAndWhatChangesWithItsSequences(t *te
 	require.NoError(t, err)
 	require.Equal(t, []string{"ana", "engineers"}, []string{found[0].Name, found[1].Name})
 	require.Equal(t, "Owner", found[0].Through)
-	require.Equal(t, []string{"bankers"}, found[0].Shared, "of another resource")
-	require.Empty(t, found[1].Shared)
+	require.Equal(t, core.Sharing{Names: []string{"bankers"}}, found[0].Shared, "of another resource")
+	require.Empty(t, found[1].Shared.Names)
 }
 
 func TestOnlyWhatIsHeldIsExtended(t *testing.T) {

@@ -259,17 +259,11 @@ func (s *Service) ownersOf(ctx context.Context, r Reader, resource string) ([]pe
 	return idsOf(found), err
 }
 
-// owners returns the active owners of a resource. A rule among them is evaluated
-// without a requester and a time: owners are owners whoever asks, and when.
+// owners returns the active owners of a resource.
 func (s *Service) owners(ctx context.Context, r Reader, resource catalog.Resource) ([]people.Person, error) {
-	facts := flow.Facts{Run: flow.Run{Ask: &flow.Ask{Resource: resource.Name}}}
 	return people.Resolve(ctx, r, resource.Owners, people.Concerned{
 		Addresses: func(_ context.Context, rule string) ([]string, error) {
-			found, err := s.rules.Addresses(rule, facts)
-			if err != nil {
-				return nil, nil // nobody, as wherever else a rule can't be evaluated
-			}
-			return found[:min(len(found), people.MaxAsked)], nil
+			return s.ownersByRule(rule, resource.Name), nil
 		},
 	})
 }

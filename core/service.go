@@ -24,6 +24,7 @@ type Service struct {
 	now          func() time.Time
 	newID        func() string
 	provisioners map[flow.ActionKind]Provisioner
+	admins       []people.Selector
 }
 
 // Rules evaluates what policy writes in CEL. Its answers depend on its

@@ -51,6 +51,9 @@ type Reader interface {
 	Reports(ctx context.Context, manager people.ID, text string, limit int) ([]people.Person, error)
 	GroupsOf(ctx context.Context, id people.ID) ([]string, error)
 	TeamsOf(ctx context.Context, id people.ID) ([]string, error)
+	// SelectorsOf returns the groups, the groups' owners and the teams that the
+	// person is one of.
+	SelectorsOf(ctx context.Context, id people.ID) ([]people.Selector, error)
 	// Team returns a team without its members, which TeamMembers has.
 	Team(ctx context.Context, name string) (people.Team, error)
 	// Names returns the names and addresses that policy may refer to.
@@ -59,13 +62,18 @@ type Reader interface {
 
 	RequestType(ctx context.Context, name string) (catalog.RequestType, error)
 	Resource(ctx context.Context, name string) (catalog.Resource, error)
+	// Resources returns resources by title.
+	Resources(ctx context.Context, q ResourceQuery) ([]catalog.Resource, error)
 	Sequence(ctx context.Context, name string) (catalog.Sequence, error)
+	// Sequences returns at most limit sequences by title, from the one after the
+	// given on; "" begins with the first.
+	Sequences(ctx context.Context, after string, limit int) ([]catalog.Sequence, error)
 	Condition(ctx context.Context, name string) (catalog.Condition, error)
 	// ConditionsOf returns a resource's conditions in the order in which they are asked.
 	ConditionsOf(ctx context.Context, resource string) ([]catalog.Condition, error)
-	// ConditionsThrough returns at most limit names of conditions that use the
-	// sequence, by name.
-	ConditionsThrough(ctx context.Context, sequence string, limit int) ([]string, error)
+	// ConditionsThrough returns of each of the sequences at most limit names of
+	// conditions that use it, by name.
+	ConditionsThrough(ctx context.Context, sequences []string, limit int) (map[string][]string, error)
 	// Conditions returns all conditions, by name.
 	Conditions(ctx context.Context) ([]catalog.Condition, error)
 	// ConflictsOf returns the conflicts that have the level in them, by name.
@@ -237,6 +245,14 @@ type ChoiceQuery struct {
 	Teams  []string // the person's
 	Rules  []string // those of AudienceRules that hold for the person
 	Text   string   // the title or a label contains it, ignoring case
+	Limit  int
+}
+
+// ResourceQuery says which resources are wanted.
+type ResourceQuery struct {
+	Owners []people.Selector // owned by one of these, or by any rule; nil: by whomever
+	Text   string            // the title or a label contains it, ignoring case
+	After  string            // from the one after this on; empty: from the first
 	Limit  int
 }
 

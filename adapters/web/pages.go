@@ -22,6 +22,7 @@ type page struct {
 	Title   string
 	Name    string // of the viewer
 	Teams   []people.Team
+	Sees    core.Oversight
 	SignOut bool
 	Content any
 }
@@ -34,7 +35,7 @@ func (a *App) open(w http.ResponseWriter, r *http.Request, v viewer, name, here,
 	}
 	a.show(w, r, http.StatusOK, name, page{
 		Base: v.base, Here: here, Self: v.base + r.URL.RequestURI(), Title: title,
-		Name: reader.Name, Teams: reader.Teams, SignOut: a.Demo == nil, Content: content,
+		Name: reader.Name, Teams: reader.Teams, Sees: reader.Sees, SignOut: a.Demo == nil, Content: content,
 	})
 	return nil
 }
@@ -201,29 +202,6 @@ func (a *App) access(w http.ResponseWriter, r *http.Request, v viewer) error {
 		p.None = "None of your access has ended yet."
 	}
 	return a.list(w, r, v, "/access", "My access", p, l)
-}
-
-// holders shows who has a resource.
-func (a *App) holders(w http.ResponseWriter, r *http.Request, v viewer) error {
-	from, err := below(r)
-	if err != nil {
-		return err
-	}
-	l, err := a.Desk.Holders(r.Context(), v.person, r.PathValue("name"), from)
-	if err != nil {
-		return err
-	}
-	p := listPage{None: "Nobody has access through usher."}
-	if from == 0 {
-		conditions, err := a.Desk.Conditions(r.Context(), v.person, r.PathValue("name"))
-		if err != nil {
-			return err
-		}
-		if p.About, err = a.renderer(v.base).blocks(conditions); err != nil {
-			return err
-		}
-	}
-	return a.list(w, r, v, "/resources", "Who has access", p, l)
 }
 
 // delegation shows who stands in for the viewer, and for whom the viewer does.

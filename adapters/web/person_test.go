@@ -93,8 +93,28 @@ func (d *desk) Holders(_ context.Context, _ people.ID, resource string, _ core.R
 	return d.listing(), nil
 }
 
-func (d *desk) Conditions(context.Context, people.ID, string) ([]view.Block, error) {
-	return []view.Block{view.Text{Spans: []view.Span{view.Words("<i>condition</i>")}}}, nil
+func (d *desk) Conditions(_ context.Context, _ people.ID, resource string) (string, []view.Block, error) {
+	if resource != "github" {
+		return "", nil, errs.New(errs.NotFound, "There is no such resource.")
+	}
+	return "<u>GitHub</u>", []view.Block{view.Text{Spans: []view.Span{view.Words("<i>condition</i>")}}}, nil
+}
+
+func (d *desk) Resources(_ context.Context, _ people.ID, _, after string) (bot.Directory, error) {
+	return d.directory(after), nil
+}
+
+func (d *desk) Sequences(_ context.Context, _ people.ID, after string) (bot.Directory, error) {
+	return d.directory(after), nil
+}
+
+// directory is two pages of one thing each.
+func (d *desk) directory(after string) bot.Directory {
+	if after != "" {
+		return bot.Directory{Items: []bot.Item{{Name: "gitlab", Title: "GitLab"}}}
+	}
+	about := []view.Block{view.Text{Spans: []view.Span{view.Words("<i>levels</i>")}}}
+	return bot.Directory{Items: []bot.Item{{Name: "github", Title: "<u>GitHub</u>", Blocks: about}}, More: "github"}
 }
 
 func (d *desk) Delegation(context.Context, people.ID) ([]view.Block, error) {

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
+	"html"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -75,7 +77,7 @@ func TestEveryAnswerIsProtected(t *testing.T) {
 	}
 	check()
 	p.signIn(t)
-	paths = append(paths, "/requests", "/requests/REQ-1", "/requests/REQ-2", "/approvals", "/tasks", "/access", "/resources/github", "/resources/other", "/delegation", "/team/it", "/team/other")
+	paths = append(paths, "/requests", "/requests/REQ-1", "/requests/REQ-2", "/approvals", "/tasks", "/access", "/resources", "/resources/github", "/resources/other", "/sequences", "/delegation", "/team/it", "/team/other")
 	check()
 }
 
@@ -249,12 +251,32 @@ func TestWhatWasTypedShowsAsText(t *testing.T) {
 		view.Actions{Buttons: []view.Button{{Label: viewtest.Nasty, Action: `"><i>`, Value: `'"><i>`}}},
 	}})
 	require.NoError(t, err)
-	for _, path := range []string{"/", "/?text=" + url.QueryEscape(viewtest.Nasty), "/requests", "/requests/REQ-1", "/approvals", "/access", "/delegation", "/resources/github", "/team/it"} {
+	for _, path := range []string{"/", "/?text=" + url.QueryEscape(viewtest.Nasty), "/requests", "/requests/REQ-1", "/approvals", "/access", "/delegation", "/resources", "/resources/github", "/sequences", "/team/it"} {
 		_, body := p.get(t, path)
 		for _, typed := range []string{"<b>", "<i>", "<u>", "<s>", "<q>", "<em>", "<script>alert"} {
 			require.NotContains(t, body, typed, path)
 		}
 	}
+}
+
+func TestADirectoryGoesOnWhereThePageBeforeEnded(t *testing.T) {
+	t.Parallel()
+
+	p := newApp(t, &adaptertest.Handler{})
+	p.signIn(t)
+	for _, path := range []string{"/resources", "/sequences"} {
+		_, body := p.get(t, path+"?text=git")
+		next := regexp.MustCompile(`href="([^"]*)" rel="next"`).FindStringSubmatch(body)
+		require.NotNil(t, next, path)
+		require.Contains(t, next[1], "after=github")
+		_, body = p.get(t, html.UnescapeString(next[1]))
+		require.Contains(t, body, "GitLab")
+		require.NotContains(t, body, `rel="next"`)
+	}
+	_, body := p.get(t, "/resources?text=git")
+	require.Contains(t, body, `value="git"`)
+	require.Contains(t, body, "text=git", "what was searched for is searched for on the next page too")
+	require.Contains(t, body, `href="/resources/github"`)
 }
 
 func TestWhatCanNotBeShownIsSaidWithItsStatus(t *testing.T) {

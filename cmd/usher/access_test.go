@@ -119,6 +119,23 @@ func TestStoryAccessBeginsIsExtendedAndEnds(t *testing.T) {
 	})
 }
 
+func TestStoryAnOwnerAsksWhoHasTheirResource(t *testing.T) {
+	under(t, accessPolicy, func(t *testing.T, s *scene) {
+		github(s, t, ana, "Member", "30d")
+		s.press(t, bo, s.waitText(t, bo, "REQ-1"), "Approve")
+		s.waitText(t, ana, "Access given until")
+		s.say(t, ed, "who has github")
+		s.told(t, ed, "Who has GitHub", "Ana Ruiz", "Member", "REQ-1", "Access given until")
+		s.say(t, ed, "who")
+		which := s.told(t, ed, "Which one?")
+		require.Equal(t, []string{"ERP", "GitHub"}, which.buttons)
+		s.press(t, ed, which, "ERP")
+		s.told(t, ed, "Who has ERP", "Nobody has access through usher.")
+		s.say(t, bo, "who has github")
+		s.told(t, bo, "You look after no resource whose title contains “github”")
+	})
+}
+
 func TestStoryTheHolderHandsAccessBack(t *testing.T) {
 	under(t, accessPolicy, func(t *testing.T, s *scene) {
 		github(s, t, ana, "Member", "30d")

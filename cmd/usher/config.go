@@ -16,6 +16,7 @@ import (
 
 	"github.com/usher-access/usher/adapters/slack"
 	"github.com/usher-access/usher/adapters/webhook"
+	"github.com/usher-access/usher/core/people"
 	"github.com/usher-access/usher/store/sqlstore"
 )
 
@@ -26,6 +27,8 @@ type Config struct {
 	DatabaseURL string `env:"DATABASE_URL" default:"sqlite:usher.db" help:"postgres://… or sqlite:PATH."`
 	RedisURL    string `env:"REDIS_URL" help:"redis://…; in this process when empty."`
 	Policy      string `env:"USHER_POLICY" placeholder:"DIR" help:"Policy folder to apply at start."`
+
+	Admins []string `env:"USHER_ADMINS" placeholder:"WHO" help:"Who sees how every resource is asked for, and who has it: addresses, group:NAME, team:NAME. Owners see their own."`
 
 	SlackBotToken      string   `env:"SLACK_BOT_TOKEN" hidden:"" help:"Slack's bot token."`
 	SlackSigningSecret []string `env:"SLACK_SIGNING_SECRET" hidden:"" help:"Slack over HTTP; two, with a comma, during a rotation."`
@@ -92,6 +95,9 @@ func (c *Config) validate() error {
 	if _, err := sqlstore.DialectOf(c.DatabaseURL); err != nil {
 		mistakes = append(mistakes, err)
 	}
+	if _, err := c.admins(); err != nil {
+		wrong("USHER_ADMINS: %w", err)
+	}
 	secret := len(c.signingSecrets()) > 0
 	switch {
 	case c.SlackBotToken == "" && (c.SlackAppToken != "" || secret):
@@ -116,6 +122,19 @@ func (c *Config) validate() error {
 		}
 	}
 	return errors.Join(mistakes...)
+}
+
+// admins returns by what administrators are found.
+func (c *Config) admins() ([]people.Selector, error) {
+	var found []people.Selector
+	for _, written := range listed(c.Admins) {
+		s, err := people.ParseSelector(written)
+		if err != nil || !s.Standing() {
+			return nil, fmt.Errorf("%q names no administrators; write addresses, group:NAME, group-owners:NAME or team:NAME", written)
+		}
+		found = append(found, s)
+	}
+	return found, nil
 }
 
 func (c *Config) signingSecrets() []string { return listed(c.SlackSigningSecret) }

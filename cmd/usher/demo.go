@@ -81,13 +81,13 @@ func demoConfig(ctx context.Context, c *Config, dir string) (*Config, error) {
 	}
 	config := &Config{
 		Listen: listen, URL: "http://" + listen, DatabaseURL: "sqlite:" + filepath.Join(dir, "usher.db"),
-		Policy: c.Policy, LogLevel: c.LogLevel, LogFormat: c.LogFormat,
+		Policy: c.Policy, Admins: c.Admins, LogLevel: c.LogLevel, LogFormat: c.LogFormat,
 	}
 	if c.LogLevel == "info" {
 		config.LogLevel = "warn"
 	}
 	if config.Policy == "" {
-		config.Policy = filepath.Join(dir, "policy")
+		config.Policy, config.Admins = filepath.Join(dir, "policy"), []string{"team:security"}
 		err = writeSamplePolicy(config.Policy)
 	}
 	return config, err

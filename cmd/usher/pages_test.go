@@ -285,6 +285,7 @@ func TestWebPagesFitAndAreAccessibleAndShowTypedMarkupAsText(t *testing.T) {
 		"/as/ana/requests", "/as/ana/requests?show=ended", "/as/ana/requests/REQ-1", "/as/ana/requests/REQ-2", "/as/ana/requests/REQ-3",
 		"/as/fay/approvals", "/as/kim/approvals", "/as/ivy/tasks", "/as/ivy/team/it", "/as/ivy/team/it?show=done", "/as/ivy/team/it?show=mine",
 		refused, "/as/ana/access", "/as/ana/delegation", "/as/ivy/resources/github", "/as/ana/new/resource/github",
+		"/as/kim/resources", "/as/kim/sequences",
 	}
 	for name, l := range map[string]look{
 		"Light": desk, "Dark": {width: desk.width, height: desk.height, dark: true}, "Phone": phone,

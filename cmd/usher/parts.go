@@ -71,6 +71,11 @@ func (p *parts) setUp(ctx context.Context, c *Config, log *slog.Logger, migrate 
 		return err
 	}
 	p.core = core.NewService(p.store, p.rules, p.clock.now, newID)
+	admins, err := c.admins()
+	if err != nil {
+		return err
+	}
+	p.core.Appoint(admins)
 	return p.connect(c)
 }
 

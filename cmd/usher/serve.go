@@ -37,9 +37,9 @@ Variables:
 
 Webhooks do what a policy's "webhook: {url: https://…}" says. Each is a POST that
 is signed as standardwebhooks.com says, with the secret whsec_ followed by
-openssl rand -base64 32. Its body has a type (access.grant, access.revoke or
-access.run) and data: request, person, resource, level, ends, answers. Its
-webhook-id is the same whenever usher tries again, so do nothing twice for one.
+openssl rand -base64 32. Its body has a type (access.grant, access.extend when
+access ends later, access.revoke or access.run) and data: request, person,
+resource, level, ends, answers. Its webhook-id is the same whenever usher tries again, so do nothing twice for one.
 Answer 2xx within 5 seconds when it is done. Another answer is tried again for a
 day, but a 4xx (except 408, 409 and 429) is given to people at once, with the
 "message" of its JSON. Without a secret people do it by hand.

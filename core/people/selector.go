@@ -30,6 +30,17 @@ const (
 	ByRule            SelectorKind = "rule" // CEL that returns e-mail addresses
 )
 
+// Standing reports whether the selector finds the same persons whatever is asked
+// for, and without evaluating anything.
+func (s Selector) Standing() bool {
+	switch s.Kind {
+	case ByEmail, GroupMembers, GroupOwners, TeamMembers:
+		return true
+	default:
+		return false
+	}
+}
+
 const (
 	namePattern  = `[a-z0-9][a-z0-9-]*`
 	selectorHelp = "an e-mail address, group:NAME, group-owners:NAME, team:NAME, manager, manager-of-manager, " +

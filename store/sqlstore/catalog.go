@@ -169,10 +169,21 @@ func (r reader) ConditionsOf(ctx context.Context, resource string) ([]catalog.Co
 	return all[conditionRow](r.with(ctx).Where("resource = ?", resource).Order("priority, name"), "conditions")
 }
 
-func (r reader) ConditionsThrough(ctx context.Context, sequence string, limit int) ([]string, error) {
-	var names []string
-	err := r.with(ctx).Model(&conditionRow{}).Where("sequence = ?", sequence).Order("name").Limit(limit).Pluck("name", &names).Error
-	return names, wrap(err, "read conditions of a sequence")
+// conditionsThrough numbers the conditions of each sequence in the order of the
+// index, so that of many that share one only the first are read.
+const conditionsThrough = `
+SELECT sequence, name FROM (
+	SELECT sequence, name, row_number() OVER (PARTITION BY sequence ORDER BY name) AS place FROM conditions WHERE sequence IN @sequences
+) placed WHERE place <= @limit ORDER BY sequence, name`
+
+func (r reader) ConditionsThrough(ctx context.Context, sequences []string, limit int) (map[string][]string, error) {
+	var rows []struct{ Sequence, Name string }
+	err := r.with(ctx).Raw(conditionsThrough, map[string]any{"sequences": sequences, "limit": limit}).Scan(&rows).Error
+	through := make(map[string][]string, len(sequences))
+	for _, row := range rows {
+		through[row.Sequence] = append(through[row.Sequence], row.Name)
+	}
+	return through, wrap(err, "read conditions of sequences")
 }
 
 func (r reader) Conditions(ctx context.Context) ([]catalog.Condition, error) {
@@ -218,7 +229,11 @@ func (t *tx) SaveRequestType(ctx context.Context, rt catalog.RequestType) (bool,
 
 func (t *tx) SaveResource(ctx context.Context, r catalog.Resource) (bool, error) {
 	t.stale[r.Name] = true
-	return saveThing(ctx, t, r.Name, "resource", toResourceRow(r))
+	changed, err := saveThing(ctx, t, r.Name, "resource", toResourceRow(r))
+	if err != nil || !changed {
+		return false, err
+	}
+	return true, t.setOwners(ctx, r)
 }
 
 func (t *tx) SaveSequence(ctx context.Context, s catalog.Sequence) (bool, error) {
@@ -268,7 +283,7 @@ func (t *tx) Remove(ctx context.Context, kind core.PolicyKind, name string) erro
 		return errors.Join(t.deleteMembers(ctx, teamMember, name), remove(&teamRow{}))
 	case core.ResourceKind:
 		t.stale[name] = true
-		return remove(&resourceRow{})
+		return errors.Join(remove(&resourceRow{}), t.setOwners(ctx, catalog.Resource{Name: name}))
 	case core.SequenceKind:
 		return remove(&sequenceRow{})
 	case core.ConditionKind:

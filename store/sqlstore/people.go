@@ -167,6 +167,21 @@ func (r reader) TeamsOf(ctx context.Context, id people.ID) ([]string, error) {
 	return r.namesOf(ctx, teamMember, id)
 }
 
+func (r reader) SelectorsOf(ctx context.Context, id people.ID) ([]people.Selector, error) {
+	var rows []membershipRow
+	err := r.with(ctx).Where("person = ?", string(id)).Order("kind, name").Find(&rows).Error
+	selectors := make([]people.Selector, len(rows))
+	for i, row := range rows {
+		selectors[i] = people.Selector{Kind: selectorKinds[row.Kind], Arg: row.Name}
+	}
+	return selectors, wrap(err, "read memberships")
+}
+
+// selectorKinds are the selectors that the kinds of membership make find somebody.
+var selectorKinds = map[string]people.SelectorKind{
+	groupMember: people.GroupMembers, groupOwner: people.GroupOwners, teamMember: people.TeamMembers,
+}
+
 func (r reader) namesOf(ctx context.Context, kind string, id people.ID) ([]string, error) {
 	var names []string
 	err := r.with(ctx).Model(&membershipRow{}).Where("person = ? AND kind = ?", string(id), kind).

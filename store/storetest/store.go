@@ -131,6 +131,9 @@ func Run(t *testing.T, newStore func(t *testing.T) (Store, Jobs)) {
 		teams, err := s.TeamsOf(ctx, "p3")
 		require.NoError(t, err)
 		require.Equal(t, []string{"it"}, teams)
+		of, err := s.SelectorsOf(ctx, "p3")
+		require.NoError(t, err)
+		require.Equal(t, []people.Selector{{Kind: people.GroupOwners, Arg: "eng"}, {Kind: people.TeamMembers, Arg: "it"}}, of)
 		rt, err := s.RequestType(ctx, "vpn")
 		require.NoError(t, err)
 		require.Equal(t, requestType("vpn", catalog.Scope{Groups: []string{"eng"}}), rt)
@@ -192,9 +195,73 @@ func Run(t *testing.T, newStore func(t *testing.T) (Store, Jobs)) {
 		all, err := s.Conditions(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, []string{"a", "b", "last", "other", "z"}, conditionNames(all))
-		through, err := s.ConditionsThrough(t.Context(), all[0].Sequence, 3)
+		through, err := s.ConditionsThrough(t.Context(), []string{all[0].Sequence, "no-such"}, 3)
 		require.NoError(t, err)
-		require.Equal(t, []string{"a", "b", "last"}, through)
+		require.Equal(t, map[string][]string{all[0].Sequence: {"a", "b", "last"}}, through)
+	})
+
+	test("ResourcesAreListedByTitleToTheirOwners", func(t *testing.T, s Store, _ Jobs) {
+		email := people.Selector{Kind: people.ByEmail, Arg: "ana@acme.example"}
+		group, team := people.Selector{Kind: people.GroupMembers, Arg: "x"}, people.Selector{Kind: people.TeamMembers, Arg: "x"}
+		rule := people.Selector{Kind: people.ByRule, Arg: `["ana@acme.example"]`}
+		within(t, s, func(ctx context.Context, tx core.Tx) {
+			for name, owners := range map[string][]people.Selector{"a": {email, team}, "b": {group}, "c": {rule}, "d": nil, "e": {email}} {
+				r := erp()
+				r.Name, r.Title, r.Owners = name, "Same", owners
+				_, err := tx.SaveResource(ctx, r)
+				require.NoError(t, err)
+			}
+			first := erp()
+			first.Name, first.Title = "z", "First"
+			_, err := tx.SaveResource(ctx, first)
+			require.NoError(t, err)
+		})
+		listed := func(q core.ResourceQuery) (names []string) {
+			q.Limit = max(q.Limit, 1)
+			found, err := s.Resources(t.Context(), q)
+			require.NoError(t, err)
+			for _, r := range found {
+				names = append(names, r.Name)
+			}
+			return names
+		}
+		require.Equal(t, []string{"z", "a"}, listed(core.ResourceQuery{Limit: 2}))
+		require.Equal(t, []string{"b", "c", "d", "e"}, listed(core.ResourceQuery{After: "a", Limit: 9}))
+		require.Equal(t, []string{"z"}, listed(core.ResourceQuery{Text: "FIR", Limit: 9}))
+		require.Empty(t, listed(core.ResourceQuery{Text: "%", Limit: 9}))
+		require.Equal(t, []string{"z", "a", "c", "e"}, listed(core.ResourceQuery{Owners: []people.Selector{email}, Limit: 9}), "and those of rules")
+		require.Equal(t, []string{"a", "c"}, listed(core.ResourceQuery{Owners: []people.Selector{team}, Limit: 9}), "a team is no group")
+		within(t, s, func(ctx context.Context, tx core.Tx) {
+			r := erp()
+			r.Name, r.Title, r.Owners = "a", "Same", []people.Selector{group}
+			_, err := tx.SaveResource(ctx, r)
+			require.NoError(t, err)
+			require.NoError(t, tx.Remove(ctx, core.ResourceKind, "b"))
+		})
+		require.Equal(t, []string{"a", "c"}, listed(core.ResourceQuery{Owners: []people.Selector{group}, Limit: 9}))
+		_, err := s.Resources(t.Context(), core.ResourceQuery{After: "b", Limit: 1})
+		require.ErrorIs(t, err, errs.NotFound)
+	})
+
+	test("SequencesAreListedByTitle", func(t *testing.T, s Store, _ Jobs) {
+		within(t, s, func(ctx context.Context, tx core.Tx) {
+			for name, title := range map[string]string{"a": "Z", "b": "A", "c": "A"} {
+				_, err := tx.SaveSequence(ctx, catalog.Sequence{Name: name, Title: title})
+				require.NoError(t, err)
+			}
+		})
+		listed := func(after string, limit int) (names []string) {
+			found, err := s.Sequences(t.Context(), after, limit)
+			require.NoError(t, err)
+			for _, q := range found {
+				names = append(names, q.Name)
+			}
+			return names
+		}
+		require.Equal(t, []string{"b", "c"}, listed("", 2))
+		require.Equal(t, []string{"a"}, listed("c", 2))
+		_, err := s.Sequences(t.Context(), "gone", 1)
+		require.ErrorIs(t, err, errs.NotFound)
 	})
 
 	test("AResourceIsInTheCatalogueOfWhomItsConditionsAdmit", func(t *testing.T, s Store, _ Jobs) {

@@ -64,12 +64,24 @@ CREATE TABLE resources (
     search       text NOT NULL
 );
 
+CREATE INDEX resources_title ON resources (title, name);
+
+-- Whom the owners of resources are found by: kinds of selectors and their arguments.
+CREATE TABLE resource_owners (
+    kind     text NOT NULL,
+    arg      text NOT NULL,
+    resource text NOT NULL,
+    PRIMARY KEY (kind, arg, resource)
+);
+CREATE INDEX resource_owners_resource ON resource_owners (resource);
+
 CREATE TABLE sequences (
     name     text PRIMARY KEY,
     title    text NOT NULL,
     flow     text NOT NULL,
     revision text NOT NULL
 );
+CREATE INDEX sequences_title ON sequences (title, name);
 
 CREATE TABLE conditions (
     name            text PRIMARY KEY,
