@@ -22,8 +22,8 @@ them all as one, and writes nothing unless everything in them is right.
   usher export -o policy/     write what there is as such a folder
   usher explain --for ana@acme.example --resource github --level admin
 
-Names      small letters, digits and -, unique per kind. They are for good; titles
-           may change.
+Names      small letters, digits and -, unique per kind; the IDs of steps may have
+           a _ too. They are for good; titles may change.
 Durations  45m, 8h, 30d, 2w, or ISO 8601 such as P30D; at most 365d.
 Steps      run in order. One whose when is false is skipped. A denial ends the
            request, unless a later when reads steps.ID.outcome.

@@ -21,7 +21,7 @@ resources:
     levels:
       - {name: reader, title: Reader}
       - {name: writer, title: Writer}
-  - {name: announcements, title: Announcements, kind: group, owners: [group-owners:engineers], on_behalf_of: "off", levels: [{name: member, title: Member}]}
+  - {name: announcements, title: Announcements, kind: group, owners: [group-owners:engineers], on_behalf_of: off, levels: [{name: member, title: Member}]}
   - {name: starter, title: Starter kit, kind: bundle, owners: [team:it], levels: [{name: all, title: All of it}]}
   - {name: auditor, title: Auditor, kind: role, owners: ["rule:'[requester.manager]'", ed@acme.example], levels: [{name: holder, title: Holder}]}
 sequences:

@@ -8,8 +8,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// settingsPolicy has types that Ana asks for and that she is named to approve.
-const settingsPolicy = keysTeam + `
+// Settings of the stories.
+const (
+	namedApprove = "settings: {self_approval: named}"
+	standsIn     = "settings: {delegation: {allowed: true, only: WHO}}"
+)
+
+// settled is a policy with these settings, and with types that Ana is named to
+// approve.
+func settled(settings string) string {
+	return keysTeam + settings + `
 request_types:
   - name: badge
     title: Badge
@@ -26,11 +34,11 @@ request_types:
     team: it
     requesters: everyone
     steps: [{approval: {id: ok, title: Approval, approvers: [ana@acme.example]}}]
-settings: SETTINGS
 `
+}
 
 func TestStoryWhoeverIsNamedAloneMayApproveTheirOwn(t *testing.T) {
-	under(t, strings.Replace(settingsPolicy, "SETTINGS", "{self_approval: named}", 1), func(t *testing.T, s *scene) {
+	under(t, settled(namedApprove), func(t *testing.T, s *scene) {
 		s.ask(t, ana, "badge", nil)
 		s.decides(t, ana, "Approve", "REQ-1", "Own: waiting for approval by Ana Ruiz")
 		s.closed(t, ana, "REQ-1", "Done", "Own: Approved by Ana Ruiz")
@@ -42,7 +50,7 @@ func TestStoryWhoeverIsNamedAloneMayApproveTheirOwn(t *testing.T) {
 }
 
 func TestStoryNobodyMayApproveTheirOwn(t *testing.T) {
-	under(t, strings.Replace(settingsPolicy, "SETTINGS", "{self_approval: never}", 1), func(t *testing.T, s *scene) {
+	under(t, settled("settings: {self_approval: never}"), func(t *testing.T, s *scene) {
 		s.ask(t, ana, "badge", nil)
 		s.waitText(t, triage, "REQ-1", "Own: unassigned", "nobody was found for ana@acme.example")
 	})
@@ -55,7 +63,7 @@ func TestStoryTheSettingsSayWhoMayStandIn(t *testing.T) {
 		"anyone": {"Bo Lind", "Cy Abara", "Di Novak", "Ed Larsen", "Ivy Chen", "Jo Pinto"}, "manager": {"Bo Lind"}, "peers": {"Cy Abara"},
 	} {
 		t.Run(only, func(t *testing.T) {
-			under(t, strings.Replace(settingsPolicy, "SETTINGS", "{delegation: {allowed: true, only: "+only+"}}", 1), func(t *testing.T, s *scene) {
+			under(t, settled(strings.Replace(standsIn, "WHO", only, 1)), func(t *testing.T, s *scene) {
 				s.say(t, ana, "delegate")
 				s.press(t, ana, s.told(t, ana, "Who stands in for you"), "Choose a delegate…")
 				f, ok := s.form(t, ana)
@@ -70,7 +78,7 @@ func TestStoryTheSettingsSayWhoMayStandIn(t *testing.T) {
 }
 
 func TestStoryNobodyStandsInWhereThatIsSwitchedOff(t *testing.T) {
-	under(t, strings.Replace(settingsPolicy, "SETTINGS", "{delegation: {allowed: false}}", 1), func(t *testing.T, s *scene) {
+	under(t, settled("settings: {delegation: {allowed: false}}"), func(t *testing.T, s *scene) {
 		s.say(t, ana, "delegate")
 		s.press(t, ana, s.told(t, ana, "Who stands in for you"), "Choose a delegate…")
 		const refused = "Delegation is switched off in this organisation."
