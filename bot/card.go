@@ -514,6 +514,8 @@ func openSpans(c core.Case, i int) []view.Span {
 		spans = []view.Span{view.Words("waits until "), view.Time(course.Due)}
 	case !step.Asks() && course.State == flow.StepFailed:
 		spans = words("failed, and waits for " + lookingAfter(c) + " to do it or to try again")
+	case !step.Asks() && course.Why != "":
+		spans = words("could not be done yet, and is tried again")
 	case !step.Asks():
 		spans = words("being done")
 	case len(awaited) > 0:

@@ -47,6 +47,8 @@ func sentence(c core.Case, e audit.Event) string {
 		return c.ID.String() + " ended: " + stateWord(c)
 	case flow.ChangeExpired:
 		text = step + " was not decided in time"
+	case flow.ChangeDelayed:
+		text = step + " could not be done yet, and is tried again"
 	case flow.ChangeFailed:
 		text = step + " could not be done"
 	case flow.ChangeRetried:
@@ -104,7 +106,7 @@ func accessSentence(c core.Case, e audit.Event, who, whom string) string {
 	case access.ChangeDone:
 		text = who + " did “" + e.Step + "”"
 	case access.ChangeDelayed:
-		text = "“" + e.Step + "” failed and is tried again"
+		text = "“" + e.Step + "” could not be done yet, and is tried again"
 	case access.ChangeFailed:
 		text = "“" + e.Step + "” failed"
 	case access.ChangeManual:

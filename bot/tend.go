@@ -23,11 +23,13 @@ func tendButtons(c core.Case, i int, t target) []view.Button {
 	switch {
 	case step.Timer != nil:
 		return []view.Button{{Label: "End timer", Action: actionEndTimer, Value: t.String()}}
-	case !step.Asks() && course.State == flow.StepFailed:
-		return []view.Button{
-			{Label: "Try again", Action: actionRetry, Value: t.String(), Style: view.Primary},
-			{Label: "Mark as done", Action: actionFinished, Value: t.String(), Opens: true},
+	case !step.Asks() && course.Why != "":
+		buttons := []view.Button{{Label: "Mark as done", Action: actionFinished, Value: t.String(), Opens: true}}
+		if course.State == flow.StepFailed {
+			again := view.Button{Label: "Try again", Action: actionRetry, Value: t.String(), Style: view.Primary}
+			buttons = slices.Insert(buttons, 0, again)
 		}
+		return buttons
 	case escalatable(c, i):
 		return []view.Button{escalateButton(t)}
 	default:

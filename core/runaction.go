@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/usher-access/usher/core/access"
 	"github.com/usher-access/usher/core/flow"
@@ -39,16 +40,21 @@ func (s *Service) runAction(ctx context.Context, job RunAction) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
 	defer cancel()
 	outcome := flow.Performed{Step: step.ID}
+	var next time.Time
 	if failure != nil {
 		now := s.now()
 		if job.Since.IsZero() {
 			job.Since = now
 		}
-		if next, again := access.RetryAt(job.Since, now); again && !failure.final {
-			return s.store.WithTx(ctx, func(ctx context.Context, tx Tx) error { return tx.Enqueue(ctx, job, JobOpts{RunAt: next}) })
-		}
 		outcome.Failed = failure.Why
+		next, outcome.Again = access.RetryAt(job.Since, now)
+		outcome.Again = outcome.Again && !failure.final
 	}
-	_, err = s.change(ctx, Actor{}, job.Request, func(context.Context, Tx, Request) (flow.Event, error) { return outcome, nil })
+	_, err = s.change(ctx, Actor{}, job.Request, func(ctx context.Context, tx Tx, _ Request) (flow.Event, error) {
+		if !outcome.Again {
+			return outcome, nil
+		}
+		return outcome, tx.Enqueue(ctx, job, JobOpts{RunAt: next})
+	})
 	return err
 }

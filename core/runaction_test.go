@@ -38,15 +38,21 @@ func TestAnActionThatFailsIsTriedForADayAndThenGivenToPeople(t *testing.T) {
 	p := provisioner{answer: errors.New("the door is stuck")}
 	h.Connect(flow.ActionWebhook, &p)
 	r := h.submit(t, "ana")
+	h.work(t)
+	trying, err := h.store.Request(t.Context(), r.ID)
+	require.NoError(t, err)
+	require.Equal(t, flow.StepOpen, trying.Run.Steps[0].State)
+	require.Equal(t, "the door is stuck", trying.Run.Steps[0].Why, "people see what goes wrong while it is tried again")
 	for range 60 * 26 {
 		h.work(t)
 		h.pass(time.Minute)
 	}
-	r, err := h.store.Request(t.Context(), r.ID)
+	r, err = h.store.Request(t.Context(), r.ID)
 	require.NoError(t, err)
 	require.Equal(t, flow.StepFailed, r.Run.Steps[0].State)
 	require.Equal(t, "the door is stuck", r.Run.Steps[0].Why)
 	require.Greater(t, len(p.orders), 20)
+	require.Equal(t, []string{"step delayed", "step failed"}, h.recorded(t, r.ID)[2:])
 	for _, o := range p.orders {
 		require.Equal(t, p.orders[0].Key, o.Key)
 	}

@@ -104,7 +104,8 @@ type Withdrawn struct {
 // changes nothing when people have finished the action meanwhile.
 type Performed struct {
 	Step   string
-	Failed string // what went wrong for good; empty: it is done
+	Failed string // what went wrong; empty: it is done
+	Again  bool   // it is tried again
 }
 
 // Tick does what is due by the clock: see Run.NextDue.
@@ -150,6 +151,7 @@ const (
 	ChangeAnswered    ChangeKind = "step answered"
 	ChangeDone        ChangeKind = "step done"
 	ChangeExpired     ChangeKind = "step expired"
+	ChangeDelayed     ChangeKind = "step delayed" // it failed, and is tried again
 	ChangeFailed      ChangeKind = "step failed"
 	ChangeRetried     ChangeKind = "step retried"
 	ChangeAssigned    ChangeKind = "step assigned"
@@ -445,8 +447,11 @@ func (r *Run) perform(e Performed, now time.Time) []Change {
 	switch {
 	case e.Failed == "":
 		c.State, c.Why, c.Closed = StepDone, "", now
-	case c.State == StepFailed:
+	case c.State == StepFailed, e.Again && c.Why != "":
 		return nil
+	case e.Again:
+		c.Why = e.Failed
+		change.Kind, change.Note = ChangeDelayed, e.Failed
 	default:
 		c.State, c.Why = StepFailed, e.Failed
 		change.Kind, change.Note = ChangeFailed, e.Failed

@@ -204,7 +204,8 @@ func drawEvent(t *rapid.T, run flow.Run, now time.Time) flow.Event {
 	case "leave":
 		return flow.Left{Person: someone.Draw(t, "who"), To: some("to"), Why: "nobody was found"}
 	case "perform":
-		return flow.Performed{Step: step, Failed: rapid.SampledFrom([]string{"", "no answer"}).Draw(t, "failed")}
+		failed := rapid.SampledFrom([]string{"", "no answer"}).Draw(t, "failed")
+		return flow.Performed{Step: step, Failed: failed, Again: failed != "" && rapid.Bool().Draw(t, "again")}
 	case "withdraw":
 		if rapid.IntRange(0, 5).Draw(t, "really") > 0 {
 			return flow.Tick{}
