@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/usher-access/usher/adapters/web"
@@ -168,7 +169,7 @@ func (s *server) demo(ctx context.Context) (*web.Demo, error) {
 	if len(persons) == 0 {
 		return nil, errors.New("the policy has no active people, so there is nobody to show")
 	}
-	d := &web.Demo{Now: s.clock.now, Forward: s.forward}
+	d := &web.Demo{Now: s.clock.now, Forward: (&fastForward{server: s}).by}
 	handles := map[people.ID]string{}
 	for _, p := range persons {
 		handle, _, _ := strings.Cut(p.Email, "@")
@@ -223,6 +224,47 @@ func workers(personas []web.Persona) (who web.Persona, team string) {
 func (s *server) forward(ctx context.Context, d time.Duration) error {
 	s.clock.ahead.Add(int64(d))
 	return s.queue.Hasten(ctx, d)
+}
+
+const (
+	// stride is how much of the demo's time passes at once at least.
+	stride = time.Minute
+	// fastForwardTime is how long a fast-forward may take; what is left then
+	// passes at once.
+	fastForwardTime = 5 * time.Second
+)
+
+// fastForward makes the demo's clock go ahead, for one reader after the other.
+type fastForward struct {
+	*server
+	mu sync.Mutex
+}
+
+// by makes the clock go ahead from one moment to the next at which something is
+// due, so that all of it happens in its own time.
+func (f *fastForward) by(ctx context.Context, d time.Duration) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	within, cancel := context.WithTimeout(ctx, fastForwardTime)
+	defer cancel()
+	for d > 0 {
+		step := d
+		if within.Err() == nil {
+			next, err := f.queue.Next(ctx, d)
+			if err != nil {
+				return err
+			}
+			step = min(d, next.Truncate(stride)+stride)
+		}
+		if err := f.forward(ctx, step); err != nil {
+			return err
+		}
+		d -= step
+		if err := f.queue.Settle(within); err != nil && within.Err() == nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // browse opens an address in the reader's browser.

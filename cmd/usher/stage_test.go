@@ -123,6 +123,36 @@ settings: {request_expires_after: 8d}
 	tb.pane(1).sees(t, "Nothing waits for your approval")
 }
 
+func TestStageFastForwardShowsEachMomentInItsTime(t *testing.T) {
+	t.Parallel()
+
+	tb := newTab(t, demoFor(t, `
+people:
+  - {email: ana@acme.example, name: Ana Ruiz, manager: bo@acme.example}
+  - {email: bo@acme.example, name: Bo Lind}
+resources: [{name: wiki, title: Wiki, kind: app, owners: [bo@acme.example], levels: [{name: reader, title: Reader}]}]
+sequences: [{name: none, title: Nobody is asked, steps: [{question: {id: note, label: Note, type: text}}]}]
+conditions: [{name: all, resource: wiki, requesters: everyone, levels: [reader], duration: {fixed: 3d}, sequence: none}]
+`), desk)
+	p := tb.open(t, "/as/ana/new/resource/wiki")
+	p.click(t, "Submit")
+	p.sees(t, "Access given until")
+	page := tb.open(t, "/")
+	page.click(t, "1 week")
+	page.in("#strip").sees(t, time.Now().UTC().Add(7*24*time.Hour).Format("2 Jan 2006"), "The access of Ana Ruiz ended")
+	history := tb.open(t, "/as/ana/requests/REQ-1")
+	history.sees(t, "Access ended")
+	var at []string
+	history.eval(t, `return [...document.querySelectorAll(".history li")].slice(-4).map((li) => li.querySelector("time").dateTime)`, &at)
+	begun, err := time.Parse(time.RFC3339, at[0])
+	require.NoError(t, err)
+	for i, after := range []time.Duration{2 * day, 3*day - time.Hour, 3 * day} {
+		moment, err := time.Parse(time.RFC3339, at[i+1])
+		require.NoError(t, err)
+		require.WithinDuration(t, begun.Add(after), moment, 2*time.Minute, "a day before, an hour before, and at the end")
+	}
+}
+
 func TestStageLeadsDeepLinksToSomebody(t *testing.T) {
 	t.Parallel()
 

@@ -42,9 +42,13 @@ const (
 
 	// fetchCooldown lets several jobs be fetched at once when there are many.
 	fetchCooldown = 10 * time.Millisecond
+	// SQLite tells nobody of new jobs, and looking costs little in one process.
+	sqliteLook = 100 * time.Millisecond
 	// Platforms take far less than these workers can send, and those who click
 	// shall not wait for them.
 	defaultWorkers = 8
+
+	settleLook = 10 * time.Millisecond
 
 	// punctual is the queue of what must happen on time, so that it never waits
 	// behind messages.
@@ -81,6 +85,10 @@ func New(ctx context.Context, db *sql.DB, dialect string, opts Options) (*Queue,
 	if err != nil {
 		return nil, err
 	}
+	look := river.FetchPollIntervalDefault
+	if q.sqlite {
+		look = sqliteLook
+	}
 	q.client, err = river.NewClient(driver, &river.Config{
 		Queues: map[string]river.QueueConfig{
 			river.QueueDefault: {MaxWorkers: cmp.Or(opts.MaxWorkers, defaultWorkers)},
@@ -95,6 +103,7 @@ func New(ctx context.Context, db *sql.DB, dialect string, opts Options) (*Queue,
 		JobTimeout:                  JobTimeout,
 		RescueStuckJobsAfter:        rescueAfter,
 		FetchCooldown:               fetchCooldown,
+		FetchPollInterval:           look,
 		CompletedJobRetentionPeriod: time.Hour,
 		DiscardedJobRetentionPeriod: 7 * 24 * time.Hour,
 	})
@@ -221,6 +230,36 @@ func (q *Queue) Hasten(ctx context.Context, d time.Duration) error {
 		return fmt.Errorf("hasten jobs: %w", err)
 	}
 	return nil
+}
+
+// Next returns in how long the first of the jobs is due that are due later; most
+// when there is none before.
+func (q *Queue) Next(ctx context.Context, most time.Duration) (time.Duration, error) {
+	var due time.Time
+	err := q.db.QueryRowContext(ctx, `SELECT scheduled_at FROM river_job
+		WHERE state = 'scheduled' ORDER BY scheduled_at LIMIT 1`).Scan(&due)
+	if errors.Is(err, sql.ErrNoRows) {
+		return most, nil
+	}
+	return min(max(time.Until(due), 0), most), wrap(err)
+}
+
+// Settle waits until no job is ready or runs, or until ctx ends.
+func (q *Queue) Settle(ctx context.Context) error {
+	look := time.NewTicker(settleLook)
+	defer look.Stop()
+	for {
+		busy := 0
+		err := q.db.QueryRowContext(ctx, "SELECT count(*) FROM river_job WHERE state IN ('available', 'running')").Scan(&busy)
+		if err != nil || busy == 0 {
+			return wrap(err)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for jobs: %w", ctx.Err())
+		case <-look.C:
+		}
+	}
 }
 
 // Depth is what the queue holds.
