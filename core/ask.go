@@ -80,7 +80,7 @@ func (s *Service) weigh(ctx context.Context, tx Tx, creator people.Person, sub A
 		return Request{}, invalid(problems)
 	}
 	r := Request{
-		Title: terms.Resource.Title + " · " + terms.Level.Title, Team: owningTeam(terms.Resource),
+		Team:      owningTeam(terms.Resource),
 		Requester: requester.ID, Creator: creator.ID,
 		Access: &Access{
 			Resource: terms.Resource.Name, Condition: terms.Condition.Name, Title: terms.Resource.Title,
@@ -104,6 +104,7 @@ func (s *Service) weigh(ctx context.Context, tx Tx, creator people.Person, sub A
 		ask.Lapses = start.Add(duration)
 	}
 	r.Run = flow.Run{Flow: terms.Flow, Ask: ask, Answers: answers}
+	r.entitle()
 	if r.Assignee, err = s.caretaker(ctx, tx, terms.Resource, r, now); err != nil {
 		return Request{}, err
 	}

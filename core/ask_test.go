@@ -83,6 +83,7 @@ func TestWhatIsEnteredMustBeWithinTheCondition(t *testing.T) {
 		"NoLength":  func(s *core.AccessSubmission) { s.Duration = 0 },
 		"OtherUser": func(s *core.AccessSubmission) { s.For = h.ids["cy"] },
 		"Nobody":    func(s *core.AccessSubmission) { s.For = "p-none" },
+		"DayIsOver": func(s *core.AccessSubmission) { s.Start = h.now().Truncate(day).Add(-2 * day) },
 	} {
 		sub := asking(erpRead)
 		change(&sub)
@@ -92,7 +93,12 @@ func TestWhatIsEnteredMustBeWithinTheCondition(t *testing.T) {
 		require.Equal(t, errs.Invalid, refusal.Code, name)
 		require.Len(t, refusal.Fields, 1, name)
 	}
-	_, err := h.Ask(t.Context(), h.as("ivy"), asking(erpRead))
+	today := asking(erpRead)
+	today.Start = h.now().Truncate(day)
+	begun, err := h.Ask(t.Context(), h.as("ana"), today)
+	require.NoError(t, err)
+	require.Zero(t, begun.Access.Start, "today is as soon as it is approved")
+	_, err = h.Ask(t.Context(), h.as("ivy"), asking(erpRead))
 	require.ErrorIs(t, err, errs.Denied, "no condition lets Ivy ask")
 	fixed, err := h.Ask(t.Context(), h.as("ana"), asking(erpPay))
 	require.NoError(t, err)

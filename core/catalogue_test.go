@@ -46,7 +46,7 @@ func shop() core.Policy {
 	}
 	p.Conditions = []catalog.Condition{
 		{Name: "engineers", Resource: "erp", Priority: 1, Requesters: catalog.Scope{Groups: []string{"eng"}}, Levels: []string{"read", "pay"},
-			Duration: catalog.Duration{UpTo: 30 * day}, Sequence: "ask-why", Enabled: true},
+			Duration: catalog.Duration{UpTo: 30 * day}, ScheduledStart: true, Sequence: "ask-why", Enabled: true},
 		{Name: "ana", Resource: "erp", Priority: 0, Requesters: catalog.Scope{Rule: `requester.email == "ana@acme.example"`}, Levels: []string{"pay"},
 			Duration: catalog.Duration{Fixed: day}, Extensions: 1, Sequence: "owner", Enabled: true},
 		{Name: "bankers", Resource: "bank", Requesters: catalog.Scope{Everyone: true}, Levels: []string{"use"}, Sequence: "owner", Enabled: true},

@@ -20,6 +20,10 @@ import (
 // comes together from both sides.
 const delegationChain = "delegations"
 
+// FieldEnds is the input of a form that delegates, as errs.Invalid names it in
+// Fields.
+const FieldEnds = "ends"
+
 // applyBatch is how many requests one job brings up to date.
 const applyBatch = 50
 
@@ -187,7 +191,7 @@ func mayDelegate(ctx context.Context, r Reader, from people.Person, d people.Del
 	case to.ID == from.ID:
 		return errs.New(errs.Invalid, "Choose somebody other than yourself.")
 	case !d.Ends.IsZero() && (!d.Ends.After(d.Starts) || !d.Ends.After(now)):
-		return errs.New(errs.Invalid, "Choose an end that is after the start and still to come.")
+		return invalid(map[string]string{FieldEnds: "Choose an end that is after the start and still to come."})
 	case utf8.RuneCountInString(d.Note) > flow.MaxText:
 		return errs.New(errs.Invalid, "Please shorten this to %d characters.", flow.MaxText)
 	}

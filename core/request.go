@@ -65,6 +65,26 @@ type Access struct {
 	Extensions int             `json:"extensions,omitempty"`
 }
 
+// Asked names what was asked for, whatever was approved instead since.
+func (a Access) Asked() string {
+	if n := len(a.Levels); n > 0 {
+		return a.Title + " · " + a.Levels[n-1].Title
+	}
+	return a.Title
+}
+
+// entitle names a request for access after the level that may still be given.
+func (r *Request) entitle() {
+	if r.Access == nil || r.Run.Ask == nil {
+		return
+	}
+	for _, l := range r.Access.Levels {
+		if l.Name == r.Run.Ask.Level {
+			r.Title = r.Access.Title + " · " + l.Title
+		}
+	}
+}
+
 // Asked is one person who is waited for at one step.
 type Asked struct {
 	Step   string

@@ -100,6 +100,7 @@ func (s *Service) carry(ctx context.Context, tx Tx, r Request, event flow.Event,
 		return r, nil
 	}
 	r.Run = run
+	r.entitle()
 	if err := s.proceed(ctx, tx, &r, &changes, now); err != nil {
 		return r, err
 	}

@@ -206,6 +206,9 @@ func (t Terms) lasting(asked time.Duration) (time.Duration, string) {
 	}
 }
 
+// longestDay is until when a day that begins at midnight UTC is today somewhere.
+const longestDay = 36 * time.Hour
+
 // beginning returns when access starts when this was asked for, and what is
 // wrong with it, if something is.
 func (t Terms) beginning(asked, now time.Time) (time.Time, string) {
@@ -214,6 +217,8 @@ func (t Terms) beginning(asked, now time.Time) (time.Time, string) {
 		return time.Time{}, ""
 	case asked.After(now.Add(flow.MaxDuration)):
 		return time.Time{}, "Please choose a day within a year."
+	case asked.Before(now.Add(-longestDay)):
+		return time.Time{}, "This day is over. Leave it empty to begin as soon as it is approved."
 	case !asked.After(now):
 		return time.Time{}, "" // today: as soon as it is approved
 	default:

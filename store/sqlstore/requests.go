@@ -209,7 +209,7 @@ func (t *tx) SaveRequest(ctx context.Context, r *core.Request) error {
 	}
 	saved := t.with(ctx).Model(&requestRow{}).Where("id = ? AND version = ?", int64(r.ID), r.Version).
 		Updates(map[string]any{
-			"assignee": string(r.Assignee), "pending": r.Run.State == flow.Pending, "unassigned": r.Unassigned(), "run": string(run), "followers": string(followers),
+			"title": r.Title, "assignee": string(r.Assignee), "pending": r.Run.State == flow.Pending, "unassigned": r.Unassigned(), "run": string(run), "followers": string(followers),
 			"version": r.Version + 1, "chain_seq": r.Chain.Seq, "chain_hash": r.Chain.Hash, "updated_at": r.Updated,
 		})
 	if saved.Error != nil {

@@ -748,14 +748,15 @@ func Run(t *testing.T, newStore func(t *testing.T) (Store, Jobs)) {
 		require.True(t, count("a rule", time.Hour), "what was counted an hour ago counts no more")
 	})
 
-	test("FollowersAreSavedWithTheRequest", func(t *testing.T, s Store, _ Jobs) {
+	test("FollowersAndTitleAreSavedWithTheRequest", func(t *testing.T, s Store, _ Jobs) {
 		r := request("key")
 		insert(t, s, &r)
-		r.Followers = []people.ID{"p2", "p3"}
+		r.Followers, r.Title = []people.ID{"p2", "p3"}, "Less"
 		within(t, s, func(ctx context.Context, tx core.Tx) { require.NoError(t, tx.SaveRequest(ctx, &r)) })
 		got, err := s.Request(t.Context(), r.ID)
 		require.NoError(t, err)
 		require.Equal(t, r.Followers, got.Followers)
+		require.Equal(t, "Less", got.Title)
 	})
 
 	test("AccountsAreLinkedAndUnlinked", func(t *testing.T, s Store, _ Jobs) {
