@@ -2,6 +2,8 @@ package bot
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -56,7 +58,18 @@ func (b *Bot) drawAccess(ctx context.Context, actor core.Actor, d Draft, note st
 	if err != nil {
 		return nil, err
 	}
+	d.Inputs = inputsOf(drawn)
 	return OpenForm{Form: drawn}, b.sessions.SaveDraft(ctx, d, draftTTL)
+}
+
+func inputsOf(f view.Form) []string {
+	var ids []string
+	for _, b := range f.Blocks {
+		if in, ok := b.(view.Input); ok {
+			ids = append(ids, in.ID)
+		}
+	}
+	return ids
 }
 
 // accessForm is a form that asks for access, being drawn.
@@ -72,9 +85,13 @@ func (f *accessForm) add(blocks ...view.Block) { f.form.Blocks = append(f.form.B
 
 func (f *accessForm) draw(ctx context.Context, note string) (view.Form, error) {
 	resource := f.offers.Resource
+	title := resource.Title
+	if f.draft.Extends != 0 {
+		title = "Extend " + title
+	}
 	f.form = view.Form{
-		ID: f.draft.ID, Name: formAccess, Title: shorten(resource.Title, 24), Submit: "Submit",
-		Blocks: []view.Block{view.Header{Text: resource.Title}},
+		ID: f.draft.ID, Name: formAccess, Title: shorten(title, 24), Submit: "Submit",
+		Blocks: []view.Block{view.Header{Text: title}},
 	}
 	for _, text := range []string{note, resource.Description} {
 		if text != "" {
@@ -209,27 +226,27 @@ func with(values map[string][]string, key, value string) map[string][]string {
 
 // terms adds what a level asks for and warns of.
 func (f *accessForm) terms(ctx context.Context, t core.Terms) error {
-	f.add(levelWarnings(t.Level.Sensitive, t.Conflicts)...)
-	entered := func(id string) string { return first(f.draft.Values[id]) }
-	if err := f.onBehalf(ctx, t); err != nil {
+	already := f.already(t)
+	if already != nil {
+		f.add(view.Text{Spans: already})
+	} else {
+		f.add(levelWarnings(t.Level.Sensitive, t.Conflicts)...)
+	}
+	offered, err := f.onBehalf(ctx, t)
+	if err != nil {
 		return err
 	}
-	switch {
-	case t.Duration.Fixed > 0:
-		f.add(view.Text{Spans: words("It lasts " + durationText(t.Duration.Fixed) + " from when it is given.")})
-	case t.Duration.UpTo > 0:
-		f.add(view.Input{
-			ID: core.FieldDuration, Label: "For how long?", Required: true,
-			Hint:  "At most " + durationText(t.Duration.UpTo) + ". For example 8h or " + flow.FormatDuration(t.Duration.UpTo) + ".",
-			Field: view.TextField{Value: entered(core.FieldDuration), Max: 20},
-		})
-	default:
-		f.add(view.Text{Spans: words("It has no end.")})
+	if already != nil && !offered {
+		if len(inputsOf(f.form)) == 0 {
+			f.form.Submit = ""
+		}
+		return nil
 	}
+	f.lasting(t)
 	if t.Condition.ScheduledStart {
 		f.add(view.Input{
 			ID: core.FieldStart, Label: "From when?", Hint: "Leave this empty to have it as soon as it is approved.",
-			Field: view.DateField{Value: entered(core.FieldStart)},
+			Field: view.DateField{Value: first(f.draft.Values[core.FieldStart])},
 		})
 	}
 	for _, step := range t.Flow.Form() {
@@ -242,20 +259,66 @@ func (f *accessForm) terms(ctx context.Context, t core.Terms) error {
 	return nil
 }
 
-// onBehalf adds the choice of whom the access is for.
-func (f *accessForm) onBehalf(ctx context.Context, t core.Terms) error {
-	if t.Emergency || f.draft.Extends != 0 || t.Resource.OnBehalfOf == catalog.BehalfOff || t.Resource.OnBehalfOf == "" {
+// already says that the person has what the form asks for, or has asked for it;
+// nil: neither, or it is for somebody else.
+func (f *accessForm) already(t core.Terms) []view.Span {
+	g := t.Held
+	switch {
+	case f.draft.Extends != 0 || first(f.draft.Values[core.FieldFor]) != "":
 		return nil
+	case t.Open != 0 && !t.Emergency:
+		return []view.Span{view.Words("You have asked for this already: "), f.bot.link(t.Open), view.Words(".")}
+	case g == nil || g.Stopping() || t.Emergency && g.Started.IsZero():
+		return nil
+	}
+	by := []view.Span{view.Words(", by "), f.bot.link(core.RequestID(g.ID)), view.Words(".")}
+	switch {
+	case g.Started.IsZero():
+		return append(words("You are to get this already"), by...)
+	case g.Ends.IsZero():
+		return append(words("You have this already"), by...)
+	default:
+		return append([]view.Span{view.Words("You have this already until "), view.Time(g.Ends)}, by...)
+	}
+}
+
+// lasting adds how long access lasts, or the choice of that.
+func (f *accessForm) lasting(t core.Terms) {
+	label, lasts := "For how long?", "It lasts %s from when it is given."
+	if f.draft.Extends != 0 {
+		label, lasts = "How much longer?", "It lasts %s longer."
+		if t.Held != nil && !t.Held.Ends.IsZero() {
+			f.add(view.Text{Spans: []view.Span{view.Words("You have this until "), view.Time(t.Held.Ends), view.Words(".")}})
+		}
+	}
+	switch {
+	case t.Duration.Fixed > 0:
+		f.add(view.Text{Spans: words(fmt.Sprintf(lasts, durationText(t.Duration.Fixed)))})
+	case t.Duration.UpTo > 0:
+		f.add(view.Input{
+			ID: core.FieldDuration, Label: label, Required: true,
+			Hint:  "At most " + durationText(t.Duration.UpTo) + ", written as " + flow.FormatDuration(t.Duration.UpTo) + ".",
+			Field: view.TextField{Value: first(f.draft.Values[core.FieldDuration]), Max: 20},
+		})
+	default:
+		f.add(view.Text{Spans: words("It has no end.")})
+	}
+}
+
+// onBehalf adds the choice of whom the access is for, where there is one.
+func (f *accessForm) onBehalf(ctx context.Context, t core.Terms) (offered bool, err error) {
+	if t.Emergency || f.draft.Extends != 0 || t.Resource.OnBehalfOf == catalog.BehalfOff || t.Resource.OnBehalfOf == "" {
+		return false, nil
 	}
 	persons, err := f.bot.core.Beneficiaries(ctx, f.actor.Person, t.Resource.Name, "", listMax+1)
 	if err != nil || len(persons) == 0 {
-		return err
+		return false, err
 	}
 	f.add(view.Input{
 		ID: core.FieldFor, Label: "For whom?", Hint: "Leave this empty to ask for yourself.",
 		Field: personField(persons, f.draft.Values[core.FieldFor]),
 	})
-	return nil
+	return true, nil
 }
 
 // redraw draws a form anew for what was chosen in it.
@@ -267,8 +330,20 @@ func (b *Bot) redraw(ctx context.Context, in Interaction, actor core.Actor, e Re
 	if draft.Resource == "" {
 		return nil, errStale
 	}
-	draft.Values = e.Values
+	draft.keep(e.Values)
 	return b.drawAccess(ctx, actor, draft, "")
+}
+
+// keep takes over what was entered, and leaves what was entered before into
+// inputs that the form did not have this time: they may come back.
+func (d *Draft) keep(entered map[string][]string) {
+	kept := maps.Clone(d.Values)
+	maps.DeleteFunc(kept, func(id string, _ []string) bool { return slices.Contains(d.Inputs, id) })
+	if kept == nil {
+		kept = map[string][]string{}
+	}
+	maps.Copy(kept, entered)
+	d.Values = kept
 }
 
 // askForAccess files what was entered. What was entered is kept when it won't do.

@@ -185,6 +185,7 @@ type Draft struct {
 	Extends  core.RequestID      `json:"extends,omitempty"`  // whose grant shall last longer
 	Revision string              `json:"revision,omitempty"` // of what the form shows
 	Values   map[string][]string `json:"values,omitempty"`   // what was entered
+	Inputs   []string            `json:"inputs,omitempty"`   // of the form as it was drawn last
 }
 
 // Pace is the outgoing pace that all replicas share.

@@ -105,7 +105,7 @@ func requesterButtons(c core.Case, p Posting) []view.Button {
 	if open {
 		t := target{Posting: p.ID, Step: step.ID, Round: c.Run.Steps[i].Round()}
 		if _, asked := c.Run.Inquiry(); asked {
-			buttons = append(buttons, view.Button{Label: "Answer", Action: actionInform, Value: t.String(), Style: view.Primary, Opens: true})
+			buttons = append(buttons, answerButton(t))
 		}
 		if c.RequesterMayEscalate && escalatable(c, i) {
 			buttons = append(buttons, escalateButton(t))
@@ -115,6 +115,11 @@ func requesterButtons(c core.Case, p Posting) []view.Button {
 		buttons = append(buttons, cancelButton(c, p))
 	}
 	return buttons
+}
+
+// answerButton lets the requester give the information that was asked for.
+func answerButton(t target) view.Button {
+	return view.Button{Label: "Answer", Action: actionInform, Value: t.String(), Style: view.Primary, Opens: true}
 }
 
 func appendButtons(blocks []view.Block, buttons []view.Button) []view.Block {
@@ -156,6 +161,10 @@ func askCard(c core.Case, p Posting) view.Message {
 		m.Blocks = append(m.Blocks, view.Text{Spans: []view.Span{view.Strong(requests[step.Kind()])}})
 	}
 	m.Blocks = append(m.Blocks, view.Text{Spans: courseSpans(c, i)})
+	if _, asked := c.Run.Inquiry(); asked && p.Person == c.Requester {
+		m.Blocks = append(m.Blocks, view.Text{Spans: []view.Span{view.Strong("You are asked for more information.")}},
+			view.Actions{Buttons: []view.Button{answerButton(target{Posting: p.ID, Step: step.ID, Round: course.Round()})}})
+	}
 	if awaited {
 		buttons := chatButtons
 		if p.Platform == people.Web {
@@ -307,6 +316,14 @@ func remedy(p Posting) string {
 		return r
 	}
 	return "Tell them yourself, or reassign the step."
+}
+
+// link leads to a request's page, where there are pages.
+func (b *Bot) link(id core.RequestID) view.Span {
+	if b.web.URL == "" {
+		return view.Words(id.String())
+	}
+	return view.Link{Label: id.String(), URL: b.web.URL + "/requests/" + id.String()}
 }
 
 func headline(c core.Case) string { return shorten(c.ID.String()+" · "+c.Title, 150) }

@@ -14,7 +14,7 @@ const (
 	actionDelegate = "delegate"
 	actionTakeBack = "take-back"
 	inputStarts    = "starts"
-	inputEnds      = "ends"
+	inputEnds      = core.FieldEnds
 )
 
 // delegation shows who stands in for whom, with what can be done about it.
@@ -56,13 +56,16 @@ func delegationSpans(who string, d people.Delegation) []view.Span {
 	if d.Ends.IsZero() {
 		spans = append(spans, view.Words(" until it is taken back"))
 	} else {
-		spans = append(spans, view.Words(" until "), view.Time(d.Ends))
+		spans = append(spans, view.Words(" to the end of "+lastDay(d)))
 	}
 	if d.Note != "" {
 		spans = append(spans, view.Words("\nNote: "+d.Note))
 	}
 	return spans
 }
+
+// lastDay is the day with which a delegation ends.
+func lastDay(d people.Delegation) string { return d.Ends.Add(-1).Format("2 Jan 2006") }
 
 // openDelegate opens the form in which a person chooses a delegate.
 func (b *Bot) openDelegate(ctx context.Context, in Interaction, actor core.Actor) (Response, error) {

@@ -42,6 +42,9 @@ func accessFacts(c core.Case) []view.Fact {
 		{Label: "Level", Value: words(levelTitle(c, ask.Level))},
 		{Label: "For", Value: words(durationText(ask.Duration))},
 	}
+	if c.Access.Extends != 0 {
+		facts[2].Label = "Longer by"
+	}
 	if !c.Access.Start.IsZero() {
 		facts = append(facts, view.Fact{Label: "From", Value: []view.Span{view.Time(c.Access.Start)}})
 	}

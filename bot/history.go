@@ -1,6 +1,10 @@
 package bot
 
 import (
+	"slices"
+	"strings"
+	"time"
+
 	"github.com/usher-access/usher/core"
 	"github.com/usher-access/usher/core/access"
 	"github.com/usher-access/usher/core/audit"
@@ -21,7 +25,10 @@ func sentence(c core.Case, e audit.Event) string {
 	text := ""
 	switch flow.ChangeKind(e.Kind) {
 	case flow.ChangeSubmitted:
-		text = who + " asked for " + c.Title
+		text = name(c, c.Creator) + " asked for " + askedTitle(c)
+		if c.Creator != c.Requester {
+			text += " for " + who
+		}
 	case flow.ChangeOpened:
 		text = step + " begins"
 		if whom != "" {
@@ -32,13 +39,13 @@ func sentence(c core.Case, e audit.Event) string {
 	case flow.ChangeSkipped:
 		text = step + " is skipped"
 	case flow.ChangeApproval, flow.ChangeApproved:
-		text = who + " approved " + step
+		text = inPlaceOf(who, whom) + " approved " + step
 	case flow.ChangeDenied:
-		text = who + " denied " + step
+		text = inPlaceOf(who, whom) + " denied " + step
 	case flow.ChangeAnswered:
-		text = who + " answered " + step
+		text = inPlaceOf(who, whom) + " answered " + step
 	case flow.ChangeDone:
-		text = who + " marked " + step + " as done"
+		text = inPlaceOf(who, whom) + " marked " + step + " as done"
 	case flow.ChangeAssigned:
 		text = who + " gave " + step + " to " + whom
 	case flow.ChangeReassigned:
@@ -66,7 +73,7 @@ func sentence(c core.Case, e audit.Event) string {
 	case flow.ChangeInformed:
 		text = who + " gave more information"
 	case flow.ChangeNarrowed:
-		text = who + " approved less than was asked for"
+		return joined(who+" approved less than was asked for", ": ", narrowedNote(c, e.Note))
 	case flow.ChangeExpiring:
 		text = c.ID.String() + " expires soon"
 	default:
@@ -77,6 +84,28 @@ func sentence(c core.Case, e audit.Event) string {
 	}
 	return text
 }
+
+// askedTitle is what was asked for, whatever was approved instead since.
+func askedTitle(c core.Case) string {
+	if c.Access == nil {
+		return c.Title
+	}
+	return c.Access.Asked()
+}
+
+// narrowedNote returns the note of a narrowing with the levels' titles.
+func narrowedNote(c core.Case, note string) string {
+	changed, more, _ := strings.Cut(note, ", ")
+	levels, found := strings.CutPrefix(changed, "level ")
+	less, asked, _ := strings.Cut(levels, " instead of ")
+	if !found {
+		return note
+	}
+	return joined(levelTitle(c, less)+" instead of "+levelTitle(c, asked), ", ", more)
+}
+
+// inPlaceOf names who acted, and in whose place.
+func inPlaceOf(who, whom string) string { return joined(who, " for ", whom) }
 
 func ids(written []string) []people.ID {
 	out := make([]people.ID, len(written))
@@ -89,20 +118,23 @@ func ids(written []string) []people.ID {
 // accessSentence tells an event about the access that a request gave, or about
 // something else that is no change of its run.
 func accessSentence(c core.Case, e audit.Event, who, whom string) string {
-	text := ""
+	text, note := "", e.Note
 	switch access.ChangeKind(e.Kind) {
 	case access.ChangePlanned:
-		text = "access will be given"
+		return joined("Access will be given", " ", moment(note))
 	case access.ChangeGiven:
-		text = whom + " has access"
+		return joined(whom+" has access", " ", moment(note))
 	case access.ChangeWarned:
-		text = whom + " was told that access ends soon"
+		text, note = whom+" was told that access ends soon", moment(note)
 	case access.ChangeExtended:
-		text = "access lasts longer"
+		return joined("Access lasts longer", ", ", moment(note))
 	case access.ChangeStopped:
-		text = "access is being taken back"
+		text = stopSentence(e, who, whom)
 	case access.ChangeEnded:
-		text = "access ended"
+		text = "The access of " + whom + " ended"
+		if e.Actor != "" {
+			text = stopSentence(e, who, whom)
+		}
 	case access.ChangeDone:
 		text = who + " did “" + e.Step + "”"
 	case access.ChangeDelayed:
@@ -124,8 +156,33 @@ func accessSentence(c core.Case, e audit.Event, who, whom string) string {
 			text += ": " + whom
 		}
 	}
-	if e.Note != "" {
-		text += ": " + e.Note
+	return joined(text, ": ", note)
+}
+
+// stopSentence tells why access ends before its time, or that its time is over.
+func stopSentence(e audit.Event, who, whom string) string {
+	switch {
+	case e.Actor == "":
+		return "The access of " + whom + " is being taken back"
+	case slices.Contains(e.People, e.Actor):
+		return who + " handed the access back"
+	default:
+		return who + " took the access of " + whom + " away"
 	}
-	return text
+}
+
+func joined(text, by, more string) string {
+	if more == "" {
+		return text
+	}
+	return text + by + more
+}
+
+// moment returns a note about access with the moment at its end as people read it.
+func moment(note string) string {
+	at := strings.LastIndexByte(note, ' ') + 1
+	if t, err := time.Parse(time.RFC3339, note[at:]); err == nil {
+		return note[:at] + core.At(t)
+	}
+	return note
 }

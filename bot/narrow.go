@@ -45,7 +45,7 @@ func (b *Bot) openLess(ctx context.Context, actor core.Actor, t target, p Postin
 	blocks = append(blocks,
 		view.Input{
 			ID: inputDuration, Label: "For how long?", Required: ask.Duration > 0,
-			Hint: "Asked for: " + durationText(ask.Duration) + ". For example 8h or 7d.", Field: view.TextField{Value: text, Max: 20},
+			Hint: "Asked for: " + durationText(ask.Duration) + ".", Field: view.TextField{Value: text, Max: 20},
 		},
 		noteInput(inputReason, "Reason", step.Approval.Reason.Approve))
 	return stepForm(r, t, actionLess, "Approve less", "Approve", blocks...), nil

@@ -88,7 +88,7 @@ func (b *Bot) tellDelegate(ctx context.Context, job core.Notice) error {
 func delegationMessage(from string, d people.Delegation) view.Message {
 	spans := []view.Span{view.Words("You stand in for "), view.Strong(from), view.Words(" from "), view.Time(d.Starts)}
 	if !d.Ends.IsZero() {
-		spans = append(spans, view.Words(" until "), view.Time(d.Ends))
+		spans = append(spans, view.Words(" to the end of "+lastDay(d)))
 	}
 	spans = append(spans, view.Words(". What waits for them waits for you as well."))
 	if d.Note != "" {

@@ -17,6 +17,7 @@ import (
 // like everything else.
 type renderer struct {
 	templates *template.Template
+	site      string    // usher's own address, whose pages are the reader's too
 	base      string    // of the pages' paths
 	message   string    // what the buttons stand on; empty: on no message
 	of        view.Form // what the inputs stand in
@@ -27,7 +28,7 @@ type renderer struct {
 }
 
 func (a *App) renderer(base string) *renderer {
-	return &renderer{templates: a.templates, base: base, level: 2}
+	return &renderer{templates: a.templates, site: a.URL, base: base, level: 2}
 }
 
 // blocks renders what stands on a card or in a form.
@@ -97,6 +98,9 @@ func (r *renderer) spans(spans []view.Span) (template.HTML, error) {
 		case view.Code:
 			err = inner.put("code", string(s))
 		case view.Link:
+			if path, own := strings.CutPrefix(s.URL, r.site+"/requests/"); own && r.site != "" {
+				s.URL = r.base + "/requests/" + path
+			}
 			err = inner.put("link", s)
 		case view.Time:
 			err = inner.put("time", map[string]string{
@@ -141,6 +145,7 @@ type field struct {
 	Multi     bool
 	Groups    []group
 	Search    string // where options are searched; empty: they all are there
+	Sure      bool   // something is chosen, and it can't be nothing
 	Redraws   string // where the form is drawn anew; empty: it stays
 	Vals      string // what a search sends along
 }
@@ -198,6 +203,7 @@ func (r *renderer) input(in view.Input) error {
 // choices fills in a field of options and returns how it is shown.
 func (r *renderer) choices(f *field, options []view.Option, chosen []string, search, multi bool) string {
 	f.Groups = grouped(f.HTMLID, options, chosen)
+	f.Sure = f.Required && slices.ContainsFunc(options, func(o view.Option) bool { return slices.Contains(chosen, o.Value) })
 	switch {
 	case search:
 		f.Search = r.base + "/options"
@@ -232,7 +238,8 @@ type formView struct {
 	Inputs []string // IDs, which come back so that problems can be cleared
 	Prefix string
 	Blocks template.HTML
-	// ShowTitle is unset on a page whose first header is the title at length.
+	// ShowTitle is unset on a page, whose first header is the title at length.
+	// A dialog has it in place of that header.
 	ShowTitle bool
 	WholePage bool
 }
@@ -255,9 +262,13 @@ func (r *renderer) form(f view.Form) (template.HTML, error) {
 	if r.wholePage {
 		r.level = 1
 	}
-	if !r.wholePage || len(f.Blocks) == 0 || !isHeader(f.Blocks[0]) {
+	blocks := f.Blocks
+	if titled := len(blocks) > 0 && isHeader(blocks[0]); !titled || !r.wholePage {
 		r.level++
 		shown.ShowTitle = true
+		if titled {
+			shown.Title, blocks = blocks[0].(view.Header).Text, blocks[1:]
+		}
 	}
 	for _, b := range f.Blocks {
 		if in, ok := b.(view.Input); ok {
@@ -265,7 +276,7 @@ func (r *renderer) form(f view.Form) (template.HTML, error) {
 		}
 	}
 	var err error
-	if shown.Blocks, err = r.blocks(f.Blocks); err != nil {
+	if shown.Blocks, err = r.blocks(blocks); err != nil {
 		return "", err
 	}
 	r.out.Reset()

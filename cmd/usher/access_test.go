@@ -106,8 +106,8 @@ func TestStoryAccessBeginsIsExtendedAndEnds(t *testing.T) {
 			return c.says("Access given until") && !c.says("Approved") && len(c.buttons) > 0
 		})
 		s.press(t, ana, warned, "Extend…")
-		require.Empty(t, s.submit(t, ana, map[string]any{"For how long?": "5d", "Why do you need it?": "Not done yet"}))
-		s.press(t, bo, s.waitText(t, bo, "REQ-2", "Extends", "REQ-1"), "Approve")
+		require.Empty(t, s.submit(t, ana, map[string]any{"How much longer?": "5d", "Why do you need it?": "Not done yet"}))
+		s.press(t, bo, s.waitText(t, bo, "REQ-2", "Extends", "REQ-1", "Longer by", "5 days"), "Approve")
 		held = s.wait(t, ana, "no more extensions", func(c card) bool {
 			return requestOf(c) == "REQ-1" && c.says("Approved", "Access given until") && len(c.buttons) == 1
 		})
@@ -154,7 +154,12 @@ func TestStoryAskingTwiceLeadsToTheFirst(t *testing.T) {
 		s.waitText(t, ana, "REQ-1")
 		s.say(t, ana, "github")
 		s.choose(t, ana, "Level", map[string]any{"Level": "Member"})
-		s.submit(t, ana, map[string]any{"Level": "Member", "For how long?": "30d", "Why do you need it?": "Again"})
+		f, ok := s.form(t, ana)
+		require.True(t, ok)
+		require.Contains(t, f.text, "You have asked for this already")
+		require.Contains(t, f.text, "REQ-1")
+		require.Equal(t, []string{"Level"}, f.inputs)
+		s.submit(t, ana, map[string]any{"Level": "Member"})
 		s.until(t, "a refusal that names the first", func() bool {
 			f, ok := s.form(t, ana)
 			return ok && strings.Contains(f.text, "REQ-1") || len(s.only(ana)) > 0
@@ -173,7 +178,7 @@ func TestStoryAnApproverApprovesLess(t *testing.T) {
 		problems := s.submit(t, bo, map[string]any{"Level": "Member", "For how long?": "60d"})
 		require.NotEmpty(t, problems, "more is not less")
 		require.Empty(t, s.submit(t, bo, map[string]any{"Level": "Member", "For how long?": "7d"}))
-		s.waitText(t, ana, "Approved", "Member", "7 days", "Access given until")
+		s.waitText(t, ana, "GitHub · Member", "Approved", "7 days", "Access given until")
 	})
 }
 

@@ -72,6 +72,40 @@ func TestWebRequiredFieldsKeepWhatWasTyped(t *testing.T) {
 	p.sees(t, "REQ-1", "To look\nclosely", "8h")
 }
 
+func TestWebAsksTheRequesterForMoreInformation(t *testing.T) {
+	t.Parallel()
+
+	tb := newTab(t, demoFor(t, ""), desk)
+	file(t, tb, "ana", "New laptop", laptopAnswers("13 inch", "Because"))
+	bo := tb.open(t, "/as/bo/approvals")
+	bo.click(t, "Ask for more information")
+	bo.fill(t, "Question", "Is yours broken?")
+	bo.click(t, "Ask")
+	bo.sees(t, "Bo Lindqvist asks: Is yours broken?")
+	ana := tb.open(t, "/as/ana/tasks")
+	ana.sees(t, "Is yours broken?", "You are asked for more information.")
+	ana.click(t, "Answer")
+	ana.fill(t, "Answer", "It is")
+	ana.click(t, "Submit")
+	ana.sees(t, "You have no tasks.")
+	tb.open(t, "/as/bo/approvals").sees(t, "Ana Ruiz answers: It is", "You are asked to approve or deny this:")
+}
+
+func TestWebPointsToWhatWasAskedForAlready(t *testing.T) {
+	t.Parallel()
+
+	tb := newTab(t, demoFor(t, ""), desk)
+	p := tb.open(t, "/as/di/new/resource/incident-list")
+	p.fill(t, "Why do you need it?", "On call")
+	p.click(t, "Submit")
+	p.sees(t, "REQ-1", "waiting for Kim Park")
+	again := tb.open(t, "/as/di/new/resource/incident-list")
+	again.sees(t, "You have asked for this already: REQ-1.")
+	again.misses(t, "Submit")
+	again.click(t, "REQ-1")
+	again.isAt(t, "/as/di/requests/REQ-1")
+}
+
 func TestWebAssignAndReassign(t *testing.T) {
 	t.Parallel()
 

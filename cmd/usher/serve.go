@@ -199,10 +199,15 @@ func (s *server) setUpWeb(demo *web.Demo) error {
 		OIDC: web.OIDC{Issuer: s.config.OIDCIssuer, ClientID: s.config.OIDCClientID, ClientSecret: s.config.OIDCClientSecret},
 		Chat: s.chats(), Log: s.log, NewID: newID, Demo: demo,
 	})
-	if err == nil && demo == nil {
-		s.bot.Lead(bot.Web{URL: s.config.publicURL(), Links: s.web})
+	if err != nil {
+		return err
 	}
-	return err
+	to := bot.Web{URL: s.config.publicURL()}
+	if demo == nil {
+		to.Links = s.web
+	}
+	s.bot.Lead(to)
+	return nil
 }
 
 func (s *server) setUpChat() error {
