@@ -210,16 +210,12 @@ request_types:
     requesters: everyone
     steps:
       - question: {id: helper, label: Helper, type: person, required: true}
-      - task: {id: person, title: By address, assignees: [ed@acme.example]}
-      - task: {id: group, title: By group, assignees: [group:finance]}
-      - task: {id: owners, title: By its owners, assignees: [group-owners:engineers]}
-      - task: {id: team, title: By team, assignees: [team:it]}
-      - task: {id: manager, title: By manager, assignees: [manager]}
-      - task: {id: above, title: By the manager's manager, assignees: [manager-of-manager]}
-      - task: {id: requester, title: By who asked, assignees: [requester]}
-      - task: {id: assignee, title: By who looks after it, assignees: [request-assignee]}
-      - task: {id: rule, title: By a rule, assignees: ["rule:'[answers.helper, requester.manager]'"]}
-      - task: {id: fallback, title: By whoever is left, assignees: ["rule:'[]'"], fallback: [cy@acme.example]}
+      - task: {id: a1, title: By address, assignees: [cy@acme.example, group-owners:engineers]}
+      - task: {id: a2, title: By group, assignees: [group:finance, manager]}
+      - task: {id: a3, title: By team, assignees: [team:it, manager-of-manager]}
+      - task: {id: a4, title: By request, assignees: [requester, request-assignee]}
+      - task: {id: a5, title: By rule, assignees: ["rule:'[answers.helper, requester.manager]'"]}
+      - task: {id: a6, title: By nobody, assignees: ["rule:'[]'"], fallback: [cy@acme.example]}
 `
 
 func TestStoryEverySelectorFindsItsPeople(t *testing.T) {
@@ -229,16 +225,12 @@ func TestStoryEverySelectorFindsItsPeople(t *testing.T) {
 			title string
 			asked []string // the first one does it
 		}{
-			{"By address", []string{ed}},
-			{"By group", []string{ed, di}},
-			{"By its owners", []string{di}},
-			{"By team", []string{jo, ivy}},
-			{"By manager", []string{bo}},
-			{"By the manager's manager", []string{di}},
-			{"By who asked", []string{ana}},
-			{"By who looks after it", []string{ivy}},
-			{"By a rule", []string{bo, cy}},
-			{"By whoever is left", []string{cy}},
+			{"By address", []string{cy, di}},
+			{"By group", []string{ed, di, bo}},
+			{"By team", []string{jo, ivy, di}},
+			{"By request", []string{ana, ivy}},
+			{"By rule", []string{bo, cy}},
+			{"By nobody", []string{cy}},
 		} {
 			waits := s.waitText(t, step.asked[0], step.title+": to be done by ")
 			_, waits.text, _ = strings.Cut(waits.text, step.title+": to be done by ")
@@ -391,9 +383,8 @@ func TestStoryStepsAreSkippedTimersWaitForADateAndRequestsExpire(t *testing.T) {
 		s.ask(t, ana, "loan", map[string]any{"Until when?": back})
 		s.forward(t, 2*day+time.Hour)
 		s.waitText(t, ana, "REQ-2", "Manager: skipped, because nobody decided it in time", "Away: waits until")
-		s.forward(t, 4*day)
+		s.forward(t, 18*day)
 		s.closed(t, ana, "REQ-1", "Expired because nothing happened for too long")
-		s.forward(t, 14*day)
 		s.waitText(t, ana, "REQ-2", "Away: Done", "Check: waiting for approval by Bo Lind")
 		s.forward(t, 2*time.Hour)
 		s.closed(t, ana, "REQ-2", "Check: Expired")
