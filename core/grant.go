@@ -254,8 +254,13 @@ func accessEvents(id access.ID, changes []access.Change, actor Actor, now time.T
 	return events
 }
 
-// tendBatch is how many grants one job tends that are due at once.
-const tendBatch = 100
+const (
+	// tendBatch is how many grants one transaction tends that are due at once.
+	tendBatch = 100
+	// tendBatches is how many such transactions one job makes at the most, so that
+	// it is over well within its time.
+	tendBatches = 20
+)
 
 // TendGrant works the job of the same name: what is due by now happens to the
 // grant, and the next moment is scheduled. It does the same to others that are
@@ -273,7 +278,7 @@ func (s *Service) tendGrant(ctx context.Context, job TendGrant) error {
 	if err != nil || !g.Tended.Equal(job.Due) {
 		return err // another job looks after it now, or has done so
 	}
-	if done, err := s.tendDue(ctx, job.Grant); done && err == nil {
+	if s.tendDue(ctx, job.Grant) {
 		return nil
 	}
 	// By this clock it is not due yet, somebody had it, or another stood in its way.
@@ -287,17 +292,34 @@ func (s *Service) tendGrant(ctx context.Context, job TendGrant) error {
 }
 
 // tendDue tends grants that are due and reports whether the given one was among them.
-func (s *Service) tendDue(ctx context.Context, wanted access.ID) (done bool, err error) {
+func (s *Service) tendDue(ctx context.Context, wanted access.ID) bool {
+	found := false
+	for range tendBatches {
+		tended, err := s.tendSome(ctx)
+		if err != nil {
+			return false // the given one is tended alone, or its job is tried again
+		}
+		found = found || slices.Contains(tended, wanted)
+		if len(tended) < tendBatch {
+			break
+		}
+	}
+	return found
+}
+
+// tendSome tends some grants that are due and returns which.
+func (s *Service) tendSome(ctx context.Context) ([]access.ID, error) {
 	now := s.now()
-	err = s.store.WithTx(ctx, func(ctx context.Context, tx Tx) error {
+	var tended []access.ID
+	err := s.store.WithTx(ctx, func(ctx context.Context, tx Tx) error {
 		due, err := tx.LockDueGrants(ctx, now, tendBatch)
 		if err != nil {
 			return err
 		}
-		done = false
+		tended = make([]access.ID, len(due))
 		change := grantChange{now: now}
-		for _, held := range due {
-			done = done || held.ID == wanted
+		for i, held := range due {
+			tended[i] = held.ID
 			g := held.Grant
 			g.Tended = time.Time{}
 			if err := change.advance(ctx, tx, held, g, access.Tick{}); err != nil {
@@ -306,5 +328,5 @@ func (s *Service) tendDue(ctx context.Context, wanted access.ID) (done bool, err
 		}
 		return change.save(ctx, tx)
 	})
-	return done, err
+	return tended, err
 }
