@@ -169,7 +169,11 @@ func (b *Bot) requestForm(ctx context.Context, d Draft, rt catalog.RequestType, 
 		ID: d.ID, Name: formRequest, Title: shorten(rt.Title, 24), Submit: "Submit",
 		Blocks: []view.Block{view.Header{Text: rt.Title}},
 	}
-	for _, text := range []string{note, rt.Description} {
+	draft := ""
+	if !rt.Published {
+		draft = "This is a draft. Only its team sees it."
+	}
+	for _, text := range []string{note, draft, rt.Description} {
 		if text != "" {
 			form.Blocks = append(form.Blocks, view.Text{Spans: []view.Span{view.Words(text)}})
 		}

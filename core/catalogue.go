@@ -129,17 +129,17 @@ func (s *Service) Usable(ctx context.Context, id people.ID, name string) (catalo
 	return s.usable(ctx, s.store, p, name, s.now())
 }
 
-// usable returns a published request type that the person may use.
+// usable returns a request type that the person may use.
 func (s *Service) usable(ctx context.Context, r Reader, p people.Person, name string, now time.Time) (catalog.RequestType, error) {
 	rt, err := r.RequestType(ctx, name)
-	if err != nil && !errors.Is(err, errs.NotFound) {
-		return rt, err
-	}
-	if err != nil || !rt.Published {
+	if errors.Is(err, errs.NotFound) {
 		return rt, errNotOffered
 	}
+	if err != nil {
+		return rt, err
+	}
 	asks, err := s.asker(ctx, r, p, now)
-	if err == nil && !rt.Requesters.Admits(asks) {
+	if err == nil && !rt.Audience().Admits(asks) {
 		err = errNotOffered
 	}
 	return rt, err

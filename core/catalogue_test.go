@@ -270,7 +270,7 @@ func naive(p core.Policy, person struct {
 			}
 		}
 	}
-	if t := p.RequestTypes[0]; t.Published && admitted(t.Requesters) {
+	if t := p.RequestTypes[0]; t.Published && admitted(t.Requesters) || !t.Published && slices.Contains(person.teams, t.Team) {
 		out[t.Name] = nil
 	}
 	return out

@@ -108,6 +108,12 @@ request_types:
     team: hr
     requesters: everyone
     steps: [{approval: {id: who, title: Somebody, approvers: ["rule:'[]'"]}}]
+  - name: remote
+    title: Remote work
+    team: hr
+    requesters: everyone
+    published: false
+    steps: [{approval: {id: ok, title: Approval, approvers: [jo@acme.example]}}]
   - name: desk
     title: Desk
     team: quiet
@@ -146,6 +152,19 @@ func TestStoryAPrivateTeamsRequestsAreItsOwn(t *testing.T) {
 		s.press(t, jo, post, "Assign to me")
 		s.decides(t, jo, "Approve", "REQ-1")
 		s.closed(t, ana, "REQ-1", "Done")
+	})
+}
+
+func TestStoryOnlyItsTeamSeesADraft(t *testing.T) {
+	under(t, teamsPolicy, func(t *testing.T, s *scene) {
+		s.say(t, ivy, "remote")
+		f, _ := s.form(t, ivy)
+		require.Contains(t, f.text, "Nothing that you can request contains “remote”")
+		s.say(t, jo, "remote")
+		f, _ = s.form(t, jo)
+		require.Contains(t, f.text, "This is a draft. Only its team sees it.")
+		require.Empty(t, s.submit(t, jo, nil))
+		s.waitText(t, triage, "REQ-1", "Remote work", "Jo Pinto")
 	})
 }
 

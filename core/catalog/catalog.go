@@ -16,10 +16,19 @@ type RequestType struct {
 	Description string
 	Team        string
 	Requesters  Scope
-	Published   bool // false: a draft, which nobody can ask for
+	Published   bool // false: a draft, for its team alone
 	ByHand      bool // done when somebody says so, not with its last step
 	Flow        flow.Flow
 	Revision    string // changes with the definition
+}
+
+// Audience returns who may ask for it: for a draft its team, whoever else it is
+// meant for.
+func (t RequestType) Audience() Scope {
+	if !t.Published {
+		return Scope{Teams: []string{t.Team}}
+	}
+	return t.Requesters
 }
 
 // Scope says who may ask. Its parts add up; the zero value is nobody.

@@ -220,11 +220,7 @@ func (t *tx) SaveRequestType(ctx context.Context, rt catalog.RequestType) (bool,
 	if err != nil || !changed {
 		return false, err
 	}
-	var scopes []catalog.Scope
-	if rt.Published {
-		scopes = []catalog.Scope{rt.Requesters}
-	}
-	return true, t.setAudience(ctx, core.ChoiceType, rt.Name, scopes)
+	return true, t.setAudience(ctx, core.ChoiceType, rt.Name, []catalog.Scope{rt.Audience()})
 }
 
 func (t *tx) SaveResource(ctx context.Context, r catalog.Resource) (bool, error) {

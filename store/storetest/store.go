@@ -428,7 +428,7 @@ func Run(t *testing.T, newStore func(t *testing.T) (Store, Jobs)) {
 		require.ElementsMatch(t, []string{"all"}, choose(core.ChoiceQuery{}))
 		require.ElementsMatch(t, []string{"all", "rule"}, choose(core.ChoiceQuery{Rules: []string{"true"}}))
 		require.ElementsMatch(t, []string{"all", "eng", "both"}, choose(core.ChoiceQuery{Groups: []string{"ops", "eng"}}))
-		require.ElementsMatch(t, []string{"all", "team"}, choose(core.ChoiceQuery{Teams: []string{"it"}}))
+		require.ElementsMatch(t, []string{"all", "team", "draft"}, choose(core.ChoiceQuery{Teams: []string{"it"}}))
 		require.ElementsMatch(t, []string{"all"}, choose(core.ChoiceQuery{Text: "ÄLL"}))
 	})
 
