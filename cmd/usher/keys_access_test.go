@@ -1,6 +1,10 @@
 package main
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -220,6 +224,45 @@ func TestStoryAccessIsGivenInOrderAndTakenBackInReverse(t *testing.T) {
 		s.does(t, triage, jo, "being taken back", "okta_group: to be done by")
 		s.waitText(t, ana, "Access ended")
 	})
+}
+
+// bellPolicy calls a webhook in a step.
+const bellPolicy = keysTeam + `
+request_types:
+  - name: visit
+    title: Visit
+    team: it
+    requesters: everyone
+    steps:
+      - question: {id: guest, label: Guest, type: text, required: true}
+      - action: {id: bell, title: Tell the front desk, webhook: {url: HOOK}}
+`
+
+func TestStoryAStepCallsAWebhook(t *testing.T) {
+	t.Parallel()
+
+	bodies := make(chan string, 10)
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		bodies <- string(body)
+	}))
+	t.Cleanup(hook.Close)
+	s := newScene(t, where{policy: strings.Replace(bellPolicy, "HOOK", hook.URL, 1), webhooks: true})
+	s.ask(t, ana, "visit", map[string]any{"Guest": "Grace"})
+	s.closed(t, ana, "REQ-1", "Done", "Tell the front desk: Done")
+	body := <-bodies
+	for _, told := range []string{"access.run", "REQ-1", "ana@acme.example", "Grace"} {
+		require.Contains(t, body, told)
+	}
+	require.Empty(t, bodies, "it is called once")
+}
+
+func TestWebListsResourcesByTheirKind(t *testing.T) {
+	t.Parallel()
+
+	tb := newTab(t, demoFor(t, shelvesPolicy), desk)
+	tb.open(t, "/as/ana/").sees(t, "Apps", "Wiki", "Bundles", "Starter kit", "Groups", "Announcements")
+	tb.open(t, "/as/jo/").sees(t, "Roles", "Auditor")
 }
 
 func TestStoryPeopleDoWhatNothingIsConnectedFor(t *testing.T) {

@@ -19,7 +19,7 @@ func TestEveryKeyOfAPolicyIsInAStory(t *testing.T) {
 	told := map[string]bool{"attributes.department": true} // as organisations call them
 	for _, policy := range []string{
 		storyPolicy, accessPolicy, clockPolicy, hookPolicy, tripPolicy(), errandPolicy, nobodyPolicy, appealPolicy, autoPolicy,
-		loanPolicy, shelvesPolicy, sensitivePolicy, giftsPolicy, teamsPolicy,
+		loanPolicy, shelvesPolicy, sensitivePolicy, giftsPolicy, bellPolicy, teamsPolicy,
 		settled(namedApprove), settled(standsIn),
 	} {
 		collectKeys(t, policy, told)
