@@ -77,6 +77,13 @@ func (r *reader) test(s *source, n ast.Node) (flow.Test, bool) {
 
 func (r *reader) operand(s *source, n ast.Node, op flow.Operator) []string {
 	if op == flow.OpNotEmpty {
+		holds := true
+		if _, empty := s.plain(n).(*ast.NullNode); !empty {
+			s.flag(&holds, string(op))(n)
+		}
+		if !holds {
+			s.wrong(n, "write not_empty: true; is: '' holds where nothing was answered", "not_empty can't be false")
+		}
 		return nil
 	}
 	if _, isList := s.plain(n).(*ast.SequenceNode); !isList {

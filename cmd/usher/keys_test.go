@@ -138,6 +138,10 @@ var conditions = []struct {
 	{`'requester.email == "ana@acme.example" && requester.name == "Ana Ruiz" && requester.manager == "bo@acme.example"'`, true},
 	{`'requester.title == "Engineer" && "engineers" in requester.groups && requester.attributes.country == "ES"'`, true},
 	{`'requester.attributes.country == "XX"'`, false},
+	{`{step: notice, is: 48h}`, true},
+	{`{step: extras, contains: Hotel}`, true},
+	{`{step: extras, in: [Train, Flight]}`, true},
+	{`{step: extras, not_in: [Hotel]}`, false},
 }
 
 // tripPolicy asks a question of each type. Then each condition guards an approval

@@ -59,60 +59,33 @@ func (tr translator) subject(id string) string {
 	return fmt.Sprintf("dyn(steps[%s].outcome)", strconv.Quote(id))
 }
 
-// compare translates one operator. Text is compared as text, and numbers,
-// dates and durations by their value where the given value is one.
+// compare translates one operator. Text is compared as text, and numbers, dates
+// and durations by their value where the given value is one.
 func (tr translator) compare(t flow.Test) (string, error) {
 	s := tr.subject(t.Step)
-	values := make([]string, len(t.Value))
-	for i, v := range t.Value {
-		values[i] = strconv.Quote(v)
-	}
-	list := "[" + strings.Join(values, ", ") + "]"
-	// What is written in policy is text; a number's text is without needless zeros.
-	text := fmt.Sprintf(`(%s == null ? "" : string(%s))`, s, s)
-	one := func() (string, error) {
-		if len(values) != 1 {
-			return "", fmt.Errorf("%s takes one value", t.Op)
-		}
-		return values[0], nil
+	if takes := operands(t.Op); takes > 0 && len(t.Value) != takes {
+		return "", fmt.Errorf("%s takes %s", t.Op, map[int]string{1: "one value", 2: "two values"}[takes])
 	}
 	switch t.Op {
 	case flow.OpNotEmpty:
-		return fmt.Sprintf(`(type(%s) == list ? size(%s) > 0 : %s != "")`, s, s, text), nil
-	case flow.OpIs, flow.OpIsNot, flow.OpContains, flow.OpNotContains, flow.OpIncludes:
-		v, err := one()
-		if err != nil {
-			return "", err
-		}
-		switch t.Op {
-		case flow.OpIs:
-			return equals(s, text, v, t.Value[0]), nil
-		case flow.OpIsNot:
-			return "!" + equals(s, text, v, t.Value[0]), nil
-		case flow.OpContains:
-			return fmt.Sprintf(`(type(%s) == list ? %s in %s : %s.contains(%s))`, s, v, s, text, v), nil
-		case flow.OpNotContains:
-			return fmt.Sprintf(`!(type(%s) == list ? %s in %s : %s.contains(%s))`, s, v, s, text, v), nil
-		default:
-			return fmt.Sprintf(`(type(%s) == list ? %s in %s : %s == %s)`, s, v, s, text, v), nil
-		}
-	case flow.OpIn:
-		return fmt.Sprintf(`(%s in %s)`, text, list), nil
+		return fmt.Sprintf(`(type(%s) == list ? size(%s) > 0 : %s != "")`, s, s, text(s)), nil
+	case flow.OpIs:
+		return equals(s, t.Value[0]), nil
+	case flow.OpIsNot:
+		return "!" + equals(s, t.Value[0]), nil
+	case flow.OpContains:
+		return contains(s, t.Value[0]), nil
+	case flow.OpNotContains:
+		return "!" + contains(s, t.Value[0]), nil
+	case flow.OpIncludes, flow.OpIn:
+		return among(s, t.Value), nil
 	case flow.OpNotIn:
-		return fmt.Sprintf(`!(%s in %s)`, text, list), nil
-	case flow.OpBefore, flow.OpAfter:
-		if _, err := one(); err != nil {
-			return "", err
-		}
-		operator := "<"
-		if t.Op == flow.OpAfter {
-			operator = ">"
-		}
-		return order(s, operator, t.Value[0])
+		return "!" + among(s, t.Value), nil
+	case flow.OpBefore:
+		return order(s, "<", t.Value[0])
+	case flow.OpAfter:
+		return order(s, ">", t.Value[0])
 	case flow.OpBetween:
-		if len(t.Value) != 2 {
-			return "", fmt.Errorf("between takes two values")
-		}
 		from, err := order(s, ">=", t.Value[0])
 		if err != nil {
 			return "", err
@@ -124,11 +97,66 @@ func (tr translator) compare(t flow.Test) (string, error) {
 	}
 }
 
-func equals(s, text, quoted, value string) string {
-	if n, err := strconv.ParseFloat(value, 64); err == nil {
-		return fmt.Sprintf(`(type(%s) == double ? %s == %s : %s == %s)`, s, s, double(n), text, quoted)
+// operands returns how many values an operator takes; 0: it doesn't matter.
+func operands(op flow.Operator) int {
+	switch op {
+	case flow.OpNotEmpty, flow.OpIn, flow.OpNotIn:
+		return 0
+	case flow.OpBetween:
+		return 2
+	default:
+		return 1
 	}
-	return fmt.Sprintf(`(type(%s) == list ? %s == [%s] : %s == %s)`, s, s, quoted, text, quoted)
+}
+
+// text is a subject as text: a number's is without needless zeros. A list has none.
+func text(s string) string { return fmt.Sprintf(`(%s == null ? "" : string(%s))`, s, s) }
+
+func contains(s, value string) string {
+	v := strconv.Quote(value)
+	return fmt.Sprintf(`(type(%s) == list ? %s in %s : %s.contains(%s))`, s, v, s, text(s), v)
+}
+
+// among holds when the subject is one of the values or, of several choices, when
+// one of them is.
+func among(s string, values []string) string {
+	quoted := make([]string, len(values))
+	alternatives := ""
+	for i, v := range values {
+		quoted[i] = strconv.Quote(v)
+		if kind, literal := byValue(v); kind != "" {
+			alternatives += fmt.Sprintf(` || type(%s) == %s && %s == %s`, s, kind, s, literal)
+		}
+	}
+	list := "[" + strings.Join(quoted, ", ") + "]"
+	return fmt.Sprintf(`(type(%s) == list ? %s.exists(choice, choice in %s) : %s in %s%s)`, s, s, list, text(s), list, alternatives)
+}
+
+// equals holds when the subject is the value and, of several choices, the only
+// one. What was not answered is the empty text.
+func equals(s, value string) string {
+	v := strconv.Quote(value)
+	only := "[" + v + "]"
+	if value == "" {
+		only = "[]"
+	}
+	same := fmt.Sprintf(`type(%s) == list ? %s == %s : %s == %s`, s, s, only, text(s), v)
+	if kind, literal := byValue(value); kind != "" {
+		same = fmt.Sprintf(`type(%s) == %s ? %s == %s : %s`, s, kind, s, literal, same)
+	}
+	return "(" + same + ")"
+}
+
+// byValue returns the type of answers that are compared with the value as such,
+// and the value in CEL; nothing where it is a text.
+func byValue(value string) (kind, literal string) {
+	if n, err := strconv.ParseFloat(value, 64); err == nil && n-n == 0 { // finite
+		return "double", "double(" + strconv.FormatFloat(n, 'f', -1, 64) + ")"
+	}
+	if d, err := flow.ParseDuration(value); err == nil {
+		return "google.protobuf.Duration", fmt.Sprintf(`duration("%ds")`, int(d.Seconds()))
+	}
+	return "", ""
 }
 
 // order compares with a date, a number or a duration, whichever the value is.
@@ -137,13 +165,8 @@ func order(s, operator, value string) (string, error) {
 	if _, err := time.Parse(time.DateOnly, value); err == nil {
 		return fmt.Sprintf(`(type(%s) == string && %s != "" && %s %s %s)`, s, s, s, operator, strconv.Quote(value)), nil
 	}
-	if n, err := strconv.ParseFloat(value, 64); err == nil {
-		return fmt.Sprintf(`(type(%s) == double && %s %s %s)`, s, s, operator, double(n)), nil
-	}
-	if d, err := flow.ParseDuration(value); err == nil {
-		return fmt.Sprintf(`(type(%s) == google.protobuf.Duration && %s %s duration("%ds"))`, s, s, operator, int(d.Seconds())), nil
+	if kind, literal := byValue(value); kind != "" {
+		return fmt.Sprintf(`(type(%s) == %s && %s %s %s)`, s, kind, s, operator, literal), nil
 	}
 	return "", fmt.Errorf("%q is no date (2027-01-31), number or duration (30d) to compare with", value)
 }
-
-func double(n float64) string { return "double(" + strconv.FormatFloat(n, 'f', -1, 64) + ")" }
