@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/usher-access/usher/bot"
-	"github.com/usher-access/usher/bot/view"
 	"github.com/usher-access/usher/core"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/people"
@@ -121,9 +120,9 @@ func (s *stage) home(w http.ResponseWriter, r *http.Request) {
 }
 
 const (
-	stripLength   = 4 // moments
+	stripLength   = 30 // moments
 	stripEvents   = 12
-	stripRequests = 3
+	stripRequests = 12
 )
 
 // stripPage is what just happened, the newest first.
@@ -139,6 +138,9 @@ type moment struct {
 	Text    string
 }
 
+// When is the moment as people read it.
+func (m moment) When() string { return core.At(m.At) }
+
 func (s *stage) strip(w http.ResponseWriter, r *http.Request) {
 	p, err := s.happened(r.Context())
 	if err != nil {
@@ -153,7 +155,7 @@ func (s *stage) happened(ctx context.Context) (stripPage, error) {
 	s.mu.Lock()
 	recent := slices.Clone(s.recent)
 	s.mu.Unlock()
-	p := stripPage{Clock: view.Time(s.Demo.Now()).String()}
+	p := stripPage{Clock: core.At(s.Demo.Now())}
 	for _, id := range recent {
 		latest, err := s.Desk.Latest(ctx, id, stripEvents)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"mime"
 	"net/http"
 	"net/url"
@@ -104,7 +105,11 @@ func (a *App) fail(w http.ResponseWriter, r *http.Request, err error) {
 		status, sentence = statuses[refusal.Code], refusal.Message
 	} else {
 		ref := a.NewID()[:8]
-		a.Log.ErrorContext(r.Context(), "page failed", "ref", ref, "error", err)
+		level := slog.LevelError
+		if r.Context().Err() != nil {
+			level = slog.LevelDebug // the reader has gone elsewhere
+		}
+		a.Log.Log(r.Context(), level, "page failed", "ref", ref, "error", err)
 		sentence = fmt.Sprintf("Something went wrong (ref %s). It is safe to try again.", ref)
 	}
 	if byScript(r) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -89,6 +90,8 @@ func demoConfig(ctx context.Context, c *Config, dir string) (*Config, error) {
 	}
 	if config.Policy == "" {
 		config.Policy, config.Admins = filepath.Join(dir, "policy"), []string{"team:security"}
+		// Nobody listens to the sample's webhooks, so nobody needs to know it.
+		config.WebhookSecret = []string{"whsec_" + base64.StdEncoding.EncodeToString([]byte(newID()))}
 		err = writeSamplePolicy(config.Policy)
 	}
 	return config, err
@@ -245,6 +248,7 @@ type fastForward struct {
 func (f *fastForward) by(ctx context.Context, d time.Duration) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	ctx = context.WithoutCancel(ctx) // also when the reader goes elsewhere
 	within, cancel := context.WithTimeout(ctx, fastForwardTime)
 	defer cancel()
 	for d > 0 {

@@ -153,6 +153,25 @@ conditions: [{name: all, resource: wiki, requesters: everyone, levels: [reader],
 	}
 }
 
+func TestDemoShowsAnActionThatFails(t *testing.T) {
+	t.Parallel()
+
+	tb := newTab(t, demoFor(t, ""), desk)
+	p := tb.open(t, "/as/ana/new/resource/statistics")
+	p.fill(t, "For how long?", "5d")
+	p.fill(t, "Why do you need it?", "A report")
+	p.click(t, "Submit")
+	p.sees(t, "failed and is tried again")
+	tb.open(t, "/").click(t, "1 day")
+	ivy := tb.open(t, "/as/ivy/requests/REQ-1")
+	ivy.sees(t, "to be done by Ivy Chen", "Try again")
+	ivy.click(t, "Mark as done")
+	ivy.fill(t, "Note", "Added by hand")
+	ivy.click(t, "Mark as done")
+	ivy.sees(t, "Access given until", "Ivy Chen did “webhook”: Added by hand")
+	tb.open(t, "/as/ana/").sees(t, "you have Reader until")
+}
+
 func TestStageLeadsDeepLinksToSomebody(t *testing.T) {
 	t.Parallel()
 
