@@ -264,11 +264,11 @@ func (f *accessForm) terms(ctx context.Context, t core.Terms) error {
 func (f *accessForm) already(t core.Terms) []view.Span {
 	g := t.Held
 	switch {
-	case f.draft.Extends != 0 || first(f.draft.Values[core.FieldFor]) != "":
+	case first(f.draft.Values[core.FieldFor]) != "":
 		return nil
 	case t.Open != 0 && !t.Emergency:
 		return []view.Span{view.Words("You have asked for this already: "), f.bot.link(t.Open), view.Words(".")}
-	case g == nil || g.Stopping() || t.Emergency && g.Started.IsZero():
+	case f.draft.Extends != 0 || g == nil || g.Stopping() || t.Emergency && g.Started.IsZero():
 		return nil
 	}
 	by := []view.Span{view.Words(", by "), f.bot.link(core.RequestID(g.ID)), view.Words(".")}

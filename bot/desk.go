@@ -265,6 +265,10 @@ func (d Desk) Latest(ctx context.Context, request core.RequestID, most int) ([]H
 
 func (d Desk) history(ctx context.Context, c core.Case, after int64) ([]Happening, error) {
 	events, err := d.bot.core.History(ctx, c.ID, after, historyMax)
+	if err != nil {
+		return nil, err
+	}
+	c, err = d.bot.core.Mentioning(ctx, c, events)
 	told := make([]Happening, len(events))
 	for i, e := range events {
 		told[i] = Happening{At: e.At, Text: sentence(c, e)}

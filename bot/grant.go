@@ -107,7 +107,7 @@ func levelWarnings(sensitive bool, conflicts []string) []view.Block {
 }
 
 func warning(label, text string) view.Block {
-	return view.Text{Spans: []view.Span{view.Strong(label + " "), view.Words(text)}}
+	return view.Text{Spans: []view.Span{view.Strong("⚠ " + label + " "), view.Words(text)}}
 }
 
 // grantSpans tells how the access stands that the request gave.
@@ -200,7 +200,7 @@ func holderButtons(c core.Case, g access.Grant, p Posting) []view.Button {
 // workButtons are what somebody may do who looks after the action that the grant
 // waits for.
 func workButtons(g access.Grant, p Posting) []view.Button {
-	w, waits := g.ByHand()
+	w, waits := finishable(g)
 	if !waits {
 		return nil
 	}
@@ -210,6 +210,16 @@ func workButtons(g access.Grant, p Posting) []view.Button {
 		buttons = append(buttons, view.Button{Label: "Try again", Action: actionTryAgain, Value: value})
 	}
 	return buttons
+}
+
+// finishable returns the action that somebody may do by hand now: one that
+// waits for that, or one that fails and is still tried.
+func finishable(g access.Grant) (access.Work, bool) {
+	if w, waits := g.ByHand(); waits {
+		return w, true
+	}
+	w, waits := g.Current()
+	return w, waits && w.State == access.WorkWaiting && w.Problem != ""
 }
 
 // allWork returns all actions of a grant, of giving it and of taking it back.
@@ -347,7 +357,7 @@ func (b *Bot) openFinish(ctx context.Context, actor core.Actor, t target, p Post
 		return nil, err
 	}
 	g, _ := gave(c)
-	w, waits := g.ByHand()
+	w, waits := finishable(g)
 	if !waits || w.Key != t.Step {
 		return nil, errStale
 	}

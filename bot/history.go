@@ -25,10 +25,7 @@ func sentence(c core.Case, e audit.Event) string {
 	text := ""
 	switch flow.ChangeKind(e.Kind) {
 	case flow.ChangeSubmitted:
-		text = name(c, c.Creator) + " asked for " + askedTitle(c)
-		if c.Creator != c.Requester {
-			text += " for " + who
-		}
+		text = askedText(c)
 	case flow.ChangeOpened:
 		text = step + " begins"
 		if whom != "" {
@@ -85,12 +82,22 @@ func sentence(c core.Case, e audit.Event) string {
 	return text
 }
 
-// askedTitle is what was asked for, whatever was approved instead since.
-func askedTitle(c core.Case) string {
-	if c.Access == nil {
-		return c.Title
+// askedText tells who asked for what, whatever was approved instead since.
+func askedText(c core.Case) string {
+	what := "asked for " + c.Title
+	if a := c.Access; a != nil {
+		what = "asked for " + a.Asked()
+		switch {
+		case a.Extends != 0:
+			what = "asked to extend " + a.Asked()
+		case a.BreakGlass:
+			what += ", in an emergency"
+		}
 	}
-	return c.Access.Asked()
+	if c.Creator != c.Requester {
+		what += " for " + name(c, c.Requester)
+	}
+	return name(c, c.Creator) + " " + what
 }
 
 // narrowedNote returns the note of a narrowing with the levels' titles.

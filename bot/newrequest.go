@@ -110,14 +110,14 @@ func ChoiceHint(c core.Choice) string {
 		if g.Stopping() || g.Started.IsZero() {
 			continue
 		}
-		text := "you have " + g.Level
+		text := "you have " + c.LevelTitle(g.Level)
 		if !g.Ends.IsZero() {
 			text += " until " + g.Ends.UTC().Format("2 Jan 2006")
 		}
 		parts = append(parts, text)
 	}
 	for _, o := range c.Open {
-		parts = append(parts, o.Request.String()+" asks for "+o.Level)
+		parts = append(parts, o.Request.String()+" asks for "+c.LevelTitle(o.Level))
 	}
 	return strings.Join(parts, "; ")
 }

@@ -3,6 +3,8 @@ package core
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/usher-access/usher/core/access"
@@ -16,9 +18,20 @@ type Choice struct {
 	Kind    ChoiceKind
 	Name    string // of its kind
 	Title   string
-	Heading string         // under which it is listed: the team's title, or the kind of resource
-	Held    []access.Grant // what the person has of it already
-	Open    []Open         // what the person has asked for of it already
+	Heading string          // under which it is listed: the team's title, or the kind of resource
+	Held    []access.Grant  // what the person has of it already
+	Open    []Open          // what the person has asked for of it already
+	Levels  []catalog.Level // of a resource of which there is something in Held or Open
+}
+
+// LevelTitle returns the title of a level in Held or Open.
+func (c Choice) LevelTitle(name string) string {
+	for _, l := range c.Levels {
+		if l.Name == name {
+			return l.Title
+		}
+	}
+	return name
 }
 
 // ChoiceKind says what a choice is.
@@ -76,11 +89,26 @@ func (s *Service) Choices(ctx context.Context, id people.ID, text string, limit 
 		return nil, err
 	}
 	has, err := holdings(ctx, s.store, id)
-	for i, c := range choices {
-		if c.Kind == ChoiceResource {
-			choices[i].Heading = catalog.ResourceKind(c.Heading).Plural()
-			choices[i].Held, choices[i].Open = has.held[c.Name], has.open[c.Name]
+	if err != nil {
+		return nil, err
+	}
+	taken := map[string]*Choice{}
+	for i := range choices {
+		c := &choices[i]
+		if c.Kind != ChoiceResource {
+			continue
 		}
+		c.Heading = catalog.ResourceKind(c.Heading).Plural()
+		if c.Held, c.Open = has.held[c.Name], has.open[c.Name]; len(c.Held)+len(c.Open) > 0 {
+			taken[c.Name] = c
+		}
+	}
+	if len(taken) == 0 {
+		return choices, nil
+	}
+	resources, err := s.store.Resources(ctx, ResourceQuery{Names: slices.Sorted(maps.Keys(taken)), Limit: len(taken)})
+	for _, r := range resources {
+		taken[r.Name].Levels = r.Levels
 	}
 	return choices, err
 }

@@ -107,6 +107,9 @@ func TestTheCatalogueSaysWhatSomebodyHasAndHasAskedFor(t *testing.T) {
 	require.Empty(t, choices[1].Held)
 	require.Len(t, choices[2].Held, 1)
 	require.Equal(t, grant.Ends, choices[2].Held[0].Ends)
+	require.Equal(t, "Read", choices[1].LevelTitle("read"))
+	require.Equal(t, "Use", choices[2].LevelTitle("use"))
+	require.Empty(t, choices[0].Levels)
 
 	offers, err := h.Offers(t.Context(), ana, "erp")
 	require.NoError(t, err)

@@ -89,6 +89,14 @@ func TestWhatWaitsForWhoLeavesGoesToOthers(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, r.Unassigned(), "nobody never means everybody")
 	require.Contains(t, r.Run.Steps[0].Why, "nobody was found")
+	events, err := h.History(t.Context(), r.ID, 0, 10)
+	require.NoError(t, err)
+	c, err := h.Case(t.Context(), r.ID)
+	require.NoError(t, err)
+	require.NotContains(t, c.People, h.ids["bo"])
+	c, err = h.Mentioning(t.Context(), c, events)
+	require.NoError(t, err)
+	require.Equal(t, "bo", c.People[h.ids["bo"]].Name, "history names whoever was asked")
 }
 
 func TestSomebodyWithMuchIsOffboardedInSeveralJobs(t *testing.T) {

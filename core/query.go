@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -88,6 +89,30 @@ func (s *Service) History(ctx context.Context, id RequestID, after int64, limit 
 		}
 	}
 	return events, err
+}
+
+// Mentioning returns the case with everybody in it whom the events mention, also
+// those who have nothing to do with it any more.
+func (s *Service) Mentioning(ctx context.Context, c Case, events []audit.Event) (Case, error) {
+	var missing []people.ID
+	for _, e := range events {
+		for _, id := range append([]string{e.Actor}, e.People...) {
+			if _, known := c.People[people.ID(id)]; !known && id != "" {
+				missing = append(missing, people.ID(id))
+			}
+		}
+	}
+	if len(missing) == 0 {
+		return c, nil
+	}
+	slices.Sort(missing)
+	found, err := s.store.Persons(ctx, slices.Compact(missing))
+	if err != nil {
+		return c, err
+	}
+	maps.Copy(found, c.People)
+	c.People = found
+	return c, nil
 }
 
 // TeamsOf returns the teams that the person is a member of, by title.

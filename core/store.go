@@ -251,6 +251,7 @@ type ChoiceQuery struct {
 // ResourceQuery says which resources are wanted.
 type ResourceQuery struct {
 	Owners []people.Selector // owned by one of these, or by any rule; nil: by whomever
+	Names  []string          // of these; nil: of all
 	Text   string            // the title or a label contains it, ignoring case
 	After  string            // from the one after this on; empty: from the first
 	Limit  int

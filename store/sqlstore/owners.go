@@ -42,6 +42,9 @@ func (r reader) Resources(ctx context.Context, q core.ResourceQuery) ([]catalog.
 	if q.Owners != nil {
 		found = found.Where("name IN (?)", r.owned(ctx, q.Owners))
 	}
+	if q.Names != nil {
+		found = found.Where("name IN ?", q.Names)
+	}
 	if q.Text != "" {
 		found = found.Where(`search LIKE ? ESCAPE '\'`, contains(q.Text))
 	}

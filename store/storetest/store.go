@@ -229,6 +229,7 @@ func Run(t *testing.T, newStore func(t *testing.T) (Store, Jobs)) {
 		require.Equal(t, []string{"b", "c", "d", "e"}, listed(core.ResourceQuery{After: "a", Limit: 9}))
 		require.Equal(t, []string{"z"}, listed(core.ResourceQuery{Text: "FIR", Limit: 9}))
 		require.Empty(t, listed(core.ResourceQuery{Text: "%", Limit: 9}))
+		require.Equal(t, []string{"z", "c"}, listed(core.ResourceQuery{Names: []string{"c", "none", "z"}, Limit: 9}))
 		require.Equal(t, []string{"z", "a", "c", "e"}, listed(core.ResourceQuery{Owners: []people.Selector{email}, Limit: 9}), "and those of rules")
 		require.Equal(t, []string{"a", "c"}, listed(core.ResourceQuery{Owners: []people.Selector{team}, Limit: 9}), "a team is no group")
 		within(t, s, func(ctx context.Context, tx core.Tx) {
