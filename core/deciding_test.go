@@ -132,7 +132,7 @@ func (brokenTx) AppendEvents(context.Context, []audit.Event) error { return errB
 func TestNothingIsProvisionedBeforeTheReviewIsStored(t *testing.T) {
 	t.Parallel()
 
-	h := newHouse(t, "", policy())
+	h := newHouse(t, pgtest.NewDatabase(t), policy())
 	calls := 0
 	watch := lookout{func(o core.Order) {
 		calls++
