@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/usher-access/usher/core/access"
 	"github.com/usher-access/usher/core/catalog"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/flow"
@@ -52,6 +53,12 @@ func (s *Service) weigh(ctx context.Context, tx Tx, creator people.Person, sub A
 	requester, err := beneficiary(ctx, tx, creator, sub)
 	if err != nil {
 		return Request{}, err
+	}
+	if sub.Extends != 0 {
+		// Grants are locked before their holders wherever both are.
+		if _, err := tx.LockGrant(ctx, access.ID(sub.Extends)); ignoreNotFound(err) != nil {
+			return Request{}, err
+		}
 	}
 	// Two forms at once must see each other: nobody asks twice for the same, nor
 	// past a conflict.
@@ -101,7 +108,7 @@ func (s *Service) weigh(ctx context.Context, tx Tx, creator people.Person, sub A
 	case sub.Extends != 0:
 		ask.Lapses = terms.Held.Ends
 	case !start.IsZero() && duration > 0:
-		ask.Lapses = start.Add(duration)
+		ask.Lapses = start.AddDate(0, 0, 1).Add(duration) // a day was chosen, and any time of it will do
 	}
 	r.Run = flow.Run{Flow: terms.Flow, Ask: ask, Answers: answers}
 	r.entitle()
