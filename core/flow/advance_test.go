@@ -318,3 +318,20 @@ func TestWhoLeavesIsReplacedWhereTooFewAreLeft(t *testing.T) {
 	require.Equal(t, flow.Done, must(t, all, left).State, "everybody who is left has approved")
 	require.Equal(t, flow.Pending, must(t, all, flow.Left{Person: "cy"}).State, "who has acted stays in the record")
 }
+
+func TestWhatIsDoneTooLateToBeOfUseIsNotApproved(t *testing.T) {
+	t.Parallel()
+
+	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	for name, late := range map[string]time.Duration{"InTime": day - 1, "Late": day} {
+		f := flow.Flow{Steps: []flow.Step{{ID: "do", Action: &flow.Action{Kind: flow.ActionWebhook}}}}
+		run, _ := flow.Start(f, requester, &flow.Ask{Resource: "erp", Level: "read", Duration: day, Lapses: now.Add(day)}, nil, now)
+		run, _, err := flow.Advance(run, flow.Reached{Step: "do"}, now)
+		require.NoError(t, err)
+		run, changes, err := flow.Advance(run, flow.Performed{Step: "do"}, now.Add(late))
+		require.NoError(t, err)
+		want := map[string]flow.State{"InTime": flow.Approved, "Late": flow.Expired}[name]
+		require.Equal(t, want, run.State, name)
+		require.Equal(t, string(want), changes[len(changes)-1].Note)
+	}
+}
