@@ -148,11 +148,12 @@ func (s *Service) doAct(
 ) (Request, error) {
 	now := s.now()
 	r, err := s.change(ctx, actor, ref.Request, func(ctx context.Context, tx Tx, r Request) (flow.Event, error) {
-		if err := s.mayAct(ctx, tx, actor.Person, r, ref.Step, now); err != nil {
+		over, err := s.mayAct(ctx, tx, actor.Person, r, ref.Step, now)
+		if err != nil {
 			return nil, err
 		}
 		event, err := what(ctx, tx, r)
-		event.Step, event.Act.By, event.Act.Via = ref.Step, actor.Person, actor.Via
+		event.Over, event.Step, event.Act.By, event.Act.Via = over, ref.Step, actor.Person, actor.Via
 		return event, err
 	})
 	if err != nil {
@@ -162,21 +163,23 @@ func (s *Service) doAct(
 }
 
 // mayAct returns why a person may not act on a step, as far as the engine can't
-// know it.
-func (s *Service) mayAct(ctx context.Context, r Reader, id people.ID, request Request, stepID string, now time.Time) error {
+// know it, and in whose place they may not act any more.
+func (s *Service) mayAct(
+	ctx context.Context, r Reader, id people.ID, request Request, stepID string, now time.Time,
+) (over []people.ID, err error) {
 	step, i, ok := request.Run.Flow.Step(stepID)
 	if ok && !step.Asks() {
-		return s.mayTend(ctx, r, id, request)
+		return nil, s.mayTend(ctx, r, id, request)
 	}
 	if _, err := activePerson(ctx, r, id); err != nil || !ok {
-		return err
+		return nil, err
 	}
 	course := request.Run.Steps[i]
 	if course.Self && id == request.Requester {
-		return maySelf(ctx, r)
+		return nil, maySelf(ctx, r)
 	}
 	if slices.Contains(course.Assignees, id) {
-		return nil
+		return nil, nil
 	}
 	return mayStandIn(ctx, r, id, course, now)
 }
@@ -192,8 +195,8 @@ func maySelf(ctx context.Context, r Reader) error {
 }
 
 // mayStandIn returns why a person who was asked in somebody's place may not act
-// for them any more: the delegation was taken back a moment ago.
-func mayStandIn(ctx context.Context, r Reader, id people.ID, course flow.Course, now time.Time) error {
+// for anybody any more, or for whom not: the delegation was taken back a moment ago.
+func mayStandIn(ctx context.Context, r Reader, id people.ID, course flow.Course, now time.Time) (over []people.ID, err error) {
 	var from []people.ID
 	for _, d := range course.Delegates {
 		if d.To == id {
@@ -201,13 +204,19 @@ func mayStandIn(ctx context.Context, r Reader, id people.ID, course flow.Course,
 		}
 	}
 	if len(from) == 0 {
-		return nil
+		return nil, nil
 	}
 	holding, err := standing(ctx, r, from, now)
-	if err != nil || slices.ContainsFunc(holding, func(d people.Delegation) bool { return d.To == id }) {
-		return err
+	if err != nil {
+		return nil, err
 	}
-	return errs.New(errs.Denied, "You don't stand in for anybody here any more, so nothing was changed.")
+	over = slices.DeleteFunc(slices.Clone(from), func(other people.ID) bool {
+		return slices.ContainsFunc(holding, func(d people.Delegation) bool { return d.From == other && d.To == id })
+	})
+	if len(over) < len(from) {
+		return over, nil
+	}
+	return nil, errs.New(errs.Denied, "You don't stand in for anybody here any more, so nothing was changed.")
 }
 
 // MayAct returns nil if the actor could do this to the step now, and otherwise
@@ -218,12 +227,13 @@ func (s *Service) MayAct(ctx context.Context, actor Actor, ref StepRef, verb flo
 		return Request{}, err
 	}
 	now := s.now()
-	if err := s.mayAct(ctx, s.store, actor.Person, r, ref.Step, now); err != nil {
+	over, err := s.mayAct(ctx, s.store, actor.Person, r, ref.Step, now)
+	if err != nil {
 		return Request{}, err
 	}
 	const anything = "-" // what is still missing is asked for next
 	_, _, err = flow.Advance(r.Run, flow.Acted{
-		Step: ref.Step, Act: flow.Act{By: actor.Person, Verb: verb, Note: anything}, Answer: flow.Answer{anything},
+		Step: ref.Step, Over: over, Act: flow.Act{By: actor.Person, Verb: verb, Note: anything}, Answer: flow.Answer{anything},
 	}, now)
 	if err != nil {
 		return Request{}, s.explain(ctx, s.store, r, err)

@@ -321,3 +321,17 @@ func TestOnlyPeersAreOfferedHoweverManyPeopleThereAre(t *testing.T) {
 	require.Len(t, found, 1)
 	require.Equal(t, h.ids["cy"], found[0].ID)
 }
+
+func TestNobodyActsForWhoTookADelegationBackThoughTheyStandInForAnother(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", policy(approve("ok", flow.Approval{Approvers: selectors(t, "bo@acme.example", "cy@acme.example")})))
+	h.stand(t, "di", "bo")
+	h.stand(t, "di", "cy")
+	r := h.submit(t, "ana")
+	require.NoError(t, h.EndDelegation(t.Context(), h.as("bo"))) // its job has not run yet
+	r, err := h.Decide(t.Context(), h.as("di"), ref(r, "ok"), flow.Approve, "")
+	require.NoError(t, err)
+	act, _ := r.Run.Steps[0].Last()
+	require.Equal(t, "cy", h.short(act.For))
+}

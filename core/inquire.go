@@ -14,8 +14,8 @@ import (
 func (s *Service) AskBack(ctx context.Context, actor Actor, ref StepRef, question string) (Request, error) {
 	now := s.now()
 	r, err := s.change(ctx, actor, ref.Request, func(ctx context.Context, tx Tx, r Request) (flow.Event, error) {
-		return flow.Inquired{Step: ref.Step, By: actor.Person, Via: actor.Via, Question: question},
-			s.mayAct(ctx, tx, actor.Person, r, ref.Step, now)
+		_, err := s.mayAct(ctx, tx, actor.Person, r, ref.Step, now)
+		return flow.Inquired{Step: ref.Step, By: actor.Person, Via: actor.Via, Question: question}, err
 	})
 	if err != nil {
 		return Request{}, fmt.Errorf("ask back about step %s of %s: %w", ref.Step, ref.Request, err)

@@ -35,9 +35,10 @@ type Verdict struct {
 // whether the person may act on these is found out by the caller.
 type Acted struct {
 	Step   string
-	Act    Act    // its time, and in whose place it is, are set by Advance
-	Answer Answer // with Reply; must have passed Question.Check
-	Ask    *Ask   // with Approve: what is approved instead, which may not be more; nil: what was asked for
+	Over   []people.ID // in whose place the person acts no more, which the run doesn't know yet
+	Act    Act         // its time, and in whose place it is, are set by Advance
+	Answer Answer      // with Reply; must have passed Question.Check
+	Ask    *Ask        // with Approve: what is approved instead, which may not be more; nil: what was asked for
 }
 
 // Assigned gives an open step to somebody: a step without an assignee, or one
@@ -340,7 +341,7 @@ func (r *Run) act(e Acted, now time.Time) ([]Change, error) {
 		return nil, err
 	}
 	if step.Asks() {
-		if e.Act.For, err = r.seat(step, c, e.Act.By, now); err != nil {
+		if e.Act.For, err = r.seat(step, c, e.Act.By, e.Over, now); err != nil {
 			return nil, err
 		}
 	}

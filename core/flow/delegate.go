@@ -27,10 +27,10 @@ func (r *Run) mayStand(step Step, c *Course, d Delegate) bool {
 		(step.Approval == nil || d.For != r.Requester) && !slices.Contains(r.Excluded(step), d.To)
 }
 
-// seat returns in whose place a person acts on a step that asks people: empty
-// for their own. The error is a *Refusal when they may not, or when they or
-// somebody in the same place did before.
-func (r *Run) seat(step Step, c *Course, by people.ID, now time.Time) (people.ID, error) {
+// seat returns in whose place a person acts on a step that asks people: empty for
+// their own, and nobody's for whom that is over. The error is a *Refusal when they
+// may not, or when they or somebody in the same place did before.
+func (r *Run) seat(step Step, c *Course, by people.ID, over []people.ID, now time.Time) (people.ID, error) {
 	if refusal := r.refuses(step, by); refusal != nil {
 		return "", refusal
 	}
@@ -45,7 +45,7 @@ func (r *Run) seat(step Step, c *Course, by people.ID, now time.Time) (people.ID
 	}
 	refusal := &Refusal{Why: NotAsked, Kind: step.Kind()}
 	for _, d := range c.Delegates {
-		if d.To != by || !d.Until.IsZero() && !now.Before(d.Until) {
+		if d.To != by || slices.Contains(over, d.For) || !d.Until.IsZero() && !now.Before(d.Until) {
 			continue
 		}
 		before, heard := c.heard(d.For)

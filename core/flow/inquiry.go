@@ -30,7 +30,7 @@ func (r *Run) inquire(e Inquired, now time.Time) ([]Change, error) {
 	if e.By == r.Requester {
 		return nil, &Refusal{Why: OwnRequest}
 	}
-	if _, err := r.seat(step, c, e.By, now); err != nil {
+	if _, err := r.seat(step, c, e.By, nil, now); err != nil {
 		return nil, err
 	}
 	if len(c.Inquiries) >= MaxInquiries {
