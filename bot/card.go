@@ -435,9 +435,8 @@ func progress(c core.Case, i int) string {
 // stepTexts lists the steps that the run has come to; all of them for the team.
 func stepTexts(c core.Case, all bool) []view.Block {
 	var blocks []view.Block
-	form := len(c.Run.Flow.Form())
 	for i, course := range c.Run.Steps {
-		if i < form || course.Opened.IsZero() && !all {
+		if c.Run.Flow.InForm(i) || course.Opened.IsZero() && !all {
 			continue
 		}
 		blocks = append(blocks, view.Text{Spans: courseSpans(c, i)})
@@ -466,8 +465,8 @@ func merge(blocks []view.Block) []view.Block {
 // earlier tells what happened before the step at place i.
 func earlier(c core.Case, i int) []view.Block {
 	var blocks []view.Block
-	for j := len(c.Run.Flow.Form()); j < i; j++ {
-		if c.Run.Steps[j].State != flow.StepSkipped {
+	for j := range i {
+		if !c.Run.Flow.InForm(j) && c.Run.Steps[j].State != flow.StepSkipped {
 			blocks = append(blocks, view.Text{Spans: courseSpans(c, j)})
 		}
 	}

@@ -193,8 +193,10 @@ func (d Desk) Sheet(ctx context.Context, id people.ID, request core.RequestID) (
 	}...)
 	s.About = append(warnings(c), view.Facts{Facts: append(about, facts(c)...)})
 	s.About = append(grantTexts(c), s.About...)
-	for i := len(c.Run.Flow.Form()); i < len(c.Run.Steps); i++ {
-		s.Steps = append(s.Steps, SheetStep{State: c.Run.Steps[i].State, Text: courseSpans(c, i)})
+	for i, course := range c.Run.Steps {
+		if !c.Run.Flow.InForm(i) {
+			s.Steps = append(s.Steps, SheetStep{State: course.State, Text: courseSpans(c, i)})
+		}
 	}
 	if c.Access != nil {
 		_, err := d.bot.core.HoldersOf(ctx, id, c.Access.Resource, core.Place{Limit: 1})

@@ -180,7 +180,10 @@ func (s *Service) foreseeSteps(ctx context.Context, tx Tx, e *Explanation, c cat
 	if err := e.tellTeam(ctx, tx, r.Team); err != nil {
 		return err
 	}
-	for _, step := range e.Sequence.Flow.Steps[len(e.Sequence.Flow.Form()):] {
+	for i, step := range e.Sequence.Flow.Steps {
+		if e.Sequence.Flow.InForm(i) {
+			continue
+		}
 		f := Foreseen{Step: step}
 		if step.Asks() {
 			var reached flow.Reached

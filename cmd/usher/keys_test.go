@@ -288,6 +288,8 @@ request_types:
     requesters: everyone
     steps:
       - question: {id: which, label: "Which one?", type: text, required: true}
+      - question: {id: talk, label: "What is your talk about?", type: text, when: {step: which, contains: Go}}
+      - question: {id: days, label: "How many days?", type: number, required: true}
       - approval: {id: manager, title: Manager, approvers: [manager]}
       - approval: {id: appeal, title: Appeal, approvers: [manager-of-manager], when: 'steps.manager.outcome == "denied"'}
       - question: {id: address, label: "Where do you live?", type: text, required: true}
@@ -301,7 +303,8 @@ request_types:
 
 func TestStoryADenialIsAppealedAndLaterQuestionsAreAsked(t *testing.T) {
 	under(t, appealPolicy, func(t *testing.T, s *scene) {
-		s.ask(t, ana, "conference", map[string]any{"Which one?": "GopherCon"})
+		s.ask(t, ana, "conference", map[string]any{"Which one?": "GopherCon", "How many days?": "3"})
+		s.answers(t, ana, map[string]any{"What is your talk about?": "Jobs"}, "What is your talk about?: to be answered by Ana Ruiz")
 		s.decides(t, bo, "Deny", "REQ-1", "Manager: waiting")
 		s.decides(t, di, "Approve", "REQ-1", "Manager: Denied by Bo Lind", "Appeal: waiting")
 

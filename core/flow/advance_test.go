@@ -53,6 +53,32 @@ func act(step string, by people.ID, verb flow.Verb, note string) flow.Acted {
 	return flow.Acted{Step: step, Act: flow.Act{By: by, Verb: verb, Note: note}}
 }
 
+func TestTheFormAsksWhatNothingStandsBefore(t *testing.T) {
+	t.Parallel()
+
+	question := func(id string, assignees ...people.Selector) flow.Step {
+		return flow.Step{ID: id, Question: &flow.Question{Label: id, Type: flow.TypeText, Assignees: assignees}}
+	}
+	depends := question("depends")
+	depends.When = &flow.When{CEL: `answers.first == "yes"`}
+	theirs := question("theirs", people.Selector{Kind: people.Manager})
+	f := flow.Flow{Steps: []flow.Step{question("first"), depends, question("second"), theirs, question("third"), task("do"), question("later")}}
+	var asked []string
+	for _, step := range f.Form() {
+		asked = append(asked, step.ID)
+	}
+	require.Equal(t, []string{"first", "second", "third"}, asked)
+
+	run, _ := flow.Start(f, requester, nil, nil, noon)
+	for _, id := range []string{"depends", "theirs", "do", "later"} {
+		next, ok := run.Next()
+		require.True(t, ok)
+		require.Equal(t, id, next.ID)
+		run = must(t, run, flow.Reached{Step: id, Skip: "it doesn't matter"})
+	}
+	require.Equal(t, flow.Done, run.State)
+}
+
 func TestOneApprovalIsEnoughForAny(t *testing.T) {
 	t.Parallel()
 

@@ -297,15 +297,24 @@ const (
 	OpNotEmpty    Operator = "not_empty"
 )
 
-// Form returns the questions that the request form asks: those before the
-// first step of another kind, and without a condition.
+// Form returns the questions that the request form asks.
 func (f Flow) Form() []Step {
+	var form []Step
 	for i, s := range f.Steps {
-		if s.Question == nil || s.When != nil || len(s.Question.Assignees) > 0 {
-			return f.Steps[:i]
+		if f.InForm(i) {
+			form = append(form, s)
 		}
 	}
-	return f.Steps
+	return form
+}
+
+// InForm reports whether the request form asks the question at this place: one
+// before the first step of another kind, without a condition, and for nobody but
+// the requester.
+func (f Flow) InForm(place int) bool {
+	other := slices.ContainsFunc(f.Steps[:place+1], func(s Step) bool { return s.Question == nil })
+	step := f.Steps[place]
+	return !other && step.When == nil && len(step.Question.Assignees) == 0
 }
 
 // Step returns the step with this ID and its place in the flow.

@@ -160,10 +160,9 @@ func Start(f Flow, requester people.ID, ask *Ask, answers Answers, now time.Time
 	}
 	for i := range run.Steps {
 		run.Steps[i].State = StepWaiting
-	}
-	for i := range f.Form() {
-		run.Steps[i].State = StepAnswered
-		run.Steps[i].Opened, run.Steps[i].Closed = now, now
+		if f.InForm(i) {
+			run.Steps[i].State, run.Steps[i].Opened, run.Steps[i].Closed = StepAnswered, now, now
+		}
 	}
 	changes := []Change{{Kind: ChangeSubmitted, By: requester}}
 	return run.settle(changes, now)
