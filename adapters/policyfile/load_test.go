@@ -5,11 +5,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/usher-access/usher/adapters/policyfile"
 	"github.com/usher-access/usher/core"
+	"github.com/usher-access/usher/core/catalog"
 	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/core/people"
 	"github.com/usher-access/usher/core/rules"
@@ -50,6 +52,33 @@ func TestTheDemoPolicyHasNoMistakes(t *testing.T) {
 			require.Equal(t, []people.Selector{{Kind: people.RequestAssignee}}, last.Task.Assignees, "done by hand is a last task")
 		}
 	}
+}
+
+// TestTheFixedKeysAreRead is for what organisations have written already: these
+// keys stay.
+func TestTheFixedKeysAreRead(t *testing.T) {
+	t.Parallel()
+
+	engine, err := rules.New()
+	require.NoError(t, err)
+	policy, err := policyfile.Load("testdata/fixed", core.Names{}, engine)
+	require.NoError(t, err)
+	require.Len(t, policy.Resources[1].Levels[1].Grant, 3)
+	require.Equal(t, catalog.Duration{UpTo: 90 * 24 * time.Hour}, policy.Conditions[0].Duration)
+	require.Equal(t, catalog.ConflictWarn, policy.Conflicts[0].Then)
+	budget, _, ok := policy.RequestTypes[0].Flow.Step("budget")
+	require.True(t, ok)
+	require.Equal(t, &flow.Approval{
+		Approvers: []people.Selector{{Kind: people.GroupMembers, Arg: "finance"}}, Needs: flow.Quorum{N: 2},
+		Reason: flow.Reasons{Deny: true}, Distinct: true, RespondWithin: 72 * time.Hour, RemindEvery: 24 * time.Hour,
+		Escalate:  &flow.Escalation{After: 48 * time.Hour, To: []people.Selector{{Kind: people.ManagerOfApprover}}},
+		OnTimeout: flow.TimeoutDeny,
+		Auto: &flow.Auto{
+			ApproveWhen: `size(requester.groups) > 0 && answers.model == "13 inch"`,
+			DenyWhen:    `requester.attributes.country == "XX"`, Count: 20, Per: 24 * time.Hour,
+		},
+	}, budget.Approval)
+	require.Equal(t, &core.DefaultSettings, policy.Settings)
 }
 
 const crew = `people:
