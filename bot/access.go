@@ -113,6 +113,7 @@ func (f *accessForm) draw(ctx context.Context, note string) (view.Form, error) {
 	if refusal, refused := errs.As(err); refused && refusal.Code != errs.Unavailable {
 		f.draft.Revision = ""
 		f.add(view.Text{Spans: words(refusal.Message)})
+		f.endHere()
 		return f.form, nil
 	}
 	if err != nil {
@@ -224,6 +225,14 @@ func with(values map[string][]string, key, value string) map[string][]string {
 	return values
 }
 
+// endHere leaves a form that can only be closed when there is nothing to choose
+// in it.
+func (f *accessForm) endHere() {
+	if len(inputsOf(f.form)) == 0 {
+		f.form.Submit = ""
+	}
+}
+
 // terms adds what a level asks for and warns of.
 func (f *accessForm) terms(ctx context.Context, t core.Terms) error {
 	already := f.already(t)
@@ -237,9 +246,7 @@ func (f *accessForm) terms(ctx context.Context, t core.Terms) error {
 		return err
 	}
 	if already != nil && !offered {
-		if len(inputsOf(f.form)) == 0 {
-			f.form.Submit = ""
-		}
+		f.endHere()
 		return nil
 	}
 	f.lasting(t)

@@ -160,7 +160,7 @@ func askCard(c core.Case, p Posting) view.Message {
 	if awaited {
 		m.Blocks = append(m.Blocks, view.Text{Spans: []view.Span{view.Strong(requests[step.Kind()])}})
 	}
-	m.Blocks = append(m.Blocks, view.Text{Spans: courseSpans(c, i)})
+	m.Blocks = append(m.Blocks, view.Text{Spans: append(courseSpans(c, i), expirySpans(c)...)})
 	if _, asked := c.Run.Inquiry(); asked && p.Person == c.Requester {
 		m.Blocks = append(m.Blocks, view.Text{Spans: []view.Span{view.Strong("You are asked for more information.")}},
 			view.Actions{Buttons: []view.Button{answerButton(target{Posting: p.ID, Step: step.ID, Round: course.Round()})}})
@@ -357,7 +357,7 @@ func stateSpans(c core.Case) []view.Span {
 		}
 		course := c.Run.Steps[i]
 		if !step.Asks() {
-			return append(append(spans, view.Words(" · "+step.Name()+": ")), openSpans(c, i)...)
+			return append(append(append(spans, view.Words(" · "+step.Name()+": ")), openSpans(c, i)...), expirySpans(c)...)
 		}
 		waiting := " · " + step.Name() + ": waiting for "
 		if awaited := course.Awaited(); len(awaited) > 0 {
@@ -365,7 +365,7 @@ func stateSpans(c core.Case) []view.Span {
 		} else {
 			waiting += lookingAfter(c) + " to give it to somebody"
 		}
-		return append(spans, view.Words(waiting+progress(c, i)))
+		return append(append(spans, view.Words(waiting+progress(c, i))), expirySpans(c)...)
 	case flow.Denied:
 		act, ok := denial(c)
 		if !ok {
@@ -384,6 +384,15 @@ func stateSpans(c core.Case) []view.Span {
 	default:
 		return append(spans, view.Words(" · "), view.Time(c.Run.Ended))
 	}
+}
+
+// expirySpans says when the request expires, once people were warned of that.
+func expirySpans(c core.Case) []view.Span {
+	expires := c.Run.Expires()
+	if c.Run.State != flow.Pending || expires.IsZero() || !c.Run.Warned.After(c.Run.Active) {
+		return nil
+	}
+	return []view.Span{view.Words("\nExpires unless somebody acts by "), view.Time(expires)}
 }
 
 // lookingAfter is who is to find somebody for a step.

@@ -87,12 +87,35 @@ func (d Desk) Requests(ctx context.Context, id people.ID, ended bool, below core
 	})
 }
 
-// Waiting lists what waits for the person to act on a step of one of the kinds.
-func (d Desk) Waiting(ctx context.Context, id people.ID, below core.RequestID, kinds ...flow.Kind) (Listing, error) {
-	page, err := d.bot.core.Awaiting(ctx, id, kinds, place(below))
+// Approvals lists what waits for the person to approve.
+func (d Desk) Approvals(ctx context.Context, id people.ID, below core.RequestID) (Listing, error) {
+	page, err := d.bot.core.Awaiting(ctx, id, []flow.Kind{flow.KindApproval}, place(below))
 	return listingOf(page, err, func(c core.Case) view.Message {
 		step, _, _ := c.Run.Open()
 		return askCard(c, pagePosting(c.Request, PostingAsk, step.ID, id))
+	})
+}
+
+// ToDo lists what waits for the person to do or to answer.
+func (d Desk) ToDo(ctx context.Context, id people.ID, below core.RequestID) (Listing, error) {
+	page, err := d.bot.core.ToDo(ctx, id, place(below))
+	return listingOf(page, err, func(c core.Case) view.Message {
+		var cards []view.Message
+		asks := func(a core.Asked) bool { return a.Person == id && a.Kind != flow.KindApproval }
+		if asked := c.Asked(); slices.ContainsFunc(asked, asks) {
+			cards = append(cards, askCard(c, pagePosting(c.Request, PostingAsk, asked[0].Step, id)))
+		}
+		g, _ := gave(c)
+		if w, waits := g.ByHand(); waits && slices.Contains(w.Asked, id) {
+			cards = append(cards, workCard(c, pagePosting(c.Request, PostingWork, w.Key, id)))
+		}
+		if len(cards) == 0 {
+			return say(headline(c)) // somebody did it a moment ago
+		}
+		for _, more := range cards[1:] {
+			cards[0].Blocks = append(append(cards[0].Blocks, view.Divider{}), more.Blocks[1:]...)
+		}
+		return cards[0]
 	})
 }
 
@@ -236,7 +259,11 @@ func (d Desk) actions(ctx context.Context, id people.ID, c core.Case) ([]view.Bl
 		blocks = appendButtons(blocks, append(buttons, tendButtons(c, i, t)...))
 	}
 	if id == c.Requester && c.Run.State == flow.Pending {
-		blocks = appendButtons(blocks, requesterButtons(c, pagePosting(c.Request, PostingRequester, "", id)))
+		buttons := requesterButtons(c, pagePosting(c.Request, PostingRequester, "", id))
+		if tends == nil { // these escalate already
+			buttons = slices.DeleteFunc(buttons, func(b view.Button) bool { return b.Action == actionEscalate })
+		}
+		blocks = appendButtons(blocks, buttons)
 	}
 	g, granted := gave(c)
 	if !granted {

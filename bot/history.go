@@ -72,7 +72,7 @@ func sentence(c core.Case, e audit.Event) string {
 	case flow.ChangeNarrowed:
 		return joined(who+" approved less than was asked for", ": ", narrowedNote(c, e.Note))
 	case flow.ChangeExpiring:
-		text = c.ID.String() + " expires soon"
+		return joined(c.ID.String()+" expires soon", ", ", moment(e.Note))
 	default:
 		return accessSentence(c, e, who, whom)
 	}
@@ -190,6 +190,9 @@ func moment(note string) string {
 	at := strings.LastIndexByte(note, ' ') + 1
 	if t, err := time.Parse(time.RFC3339, note[at:]); err == nil {
 		return note[:at] + core.At(t)
+	}
+	if t, err := time.Parse(time.DateOnly, note[at:]); err == nil {
+		return note[:at] + t.Format("2 Jan 2006")
 	}
 	return note
 }

@@ -41,6 +41,7 @@ func TestHistoryIsToldInNamesTitlesAndMomentsThatPeopleRead(t *testing.T) {
 		"Cy approved less than was asked for: Member instead of Admin, for 1h instead of 4h": {
 			Kind: string(flow.ChangeNarrowed), Actor: "cy", Note: "level member instead of admin, for 1h instead of 4h",
 		},
+		"REQ-7 expires soon, on 24 Jan 2027": {Kind: string(flow.ChangeExpiring), Note: "on 2027-01-24"},
 	} {
 		require.Equal(t, want, sentence(c, e))
 	}

@@ -25,13 +25,19 @@ func (s *Service) HoldersOf(ctx context.Context, viewer people.ID, resource stri
 	return s.grantPage(ctx, found, p, err)
 }
 
-// grantPage returns the requests that gave the grants.
+// grantPage returns a page of the requests that gave the grants.
 func (s *Service) grantPage(ctx context.Context, found []access.Grant, p Place, err error) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	ids := make([]RequestID, len(found))
-	for i, g := range found {
+	requests, err := s.requestsOf(ctx, found)
+	return s.page(ctx, requests, p, err)
+}
+
+// requestsOf returns the requests that gave the grants.
+func (s *Service) requestsOf(ctx context.Context, grants []access.Grant) ([]Request, error) {
+	ids := make([]RequestID, len(grants))
+	for i, g := range grants {
 		ids[i] = RequestID(g.ID)
 	}
 	byID, err := s.store.Requests(ctx, ids)
@@ -39,5 +45,5 @@ func (s *Service) grantPage(ctx context.Context, found []access.Grant, p Place, 
 	for _, id := range ids {
 		requests = append(requests, byID[id])
 	}
-	return s.page(ctx, requests, p, err)
+	return requests, err
 }

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -217,6 +218,27 @@ func (s *Service) Mine(ctx context.Context, id people.ID, ended bool, p Place) (
 // step of one of the kinds; no kinds mean all.
 func (s *Service) Awaiting(ctx context.Context, id people.ID, kinds []flow.Kind, p Place) (Page, error) {
 	found, err := s.store.Awaiting(ctx, id, kinds, p.andOne())
+	return s.page(ctx, found, p, err)
+}
+
+// ToDo returns a page of what waits for the person to do or to answer: steps of
+// requests, and actions that give access or take it back.
+func (s *Service) ToDo(ctx context.Context, id people.ID, p Place) (Page, error) {
+	found, err := s.store.Awaiting(ctx, id, []flow.Kind{flow.KindTask, flow.KindAction, flow.KindQuestion}, p.andOne())
+	if err != nil {
+		return Page{}, err
+	}
+	grants, err := s.store.GrantsAwaiting(ctx, id, p.andOne())
+	if err != nil {
+		return Page{}, err
+	}
+	requests, err := s.requestsOf(ctx, grants)
+	for _, r := range requests {
+		if !slices.ContainsFunc(found, func(other Request) bool { return other.ID == r.ID }) {
+			found = append(found, r)
+		}
+	}
+	slices.SortFunc(found, func(a, b Request) int { return cmp.Compare(b.ID, a.ID) })
 	return s.page(ctx, found, p, err)
 }
 

@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"context"
 	"html/template"
 	"net/http"
 	"strings"
@@ -165,19 +166,22 @@ func (a *App) requests(w http.ResponseWriter, r *http.Request, v viewer) error {
 }
 
 func (a *App) approvals(w http.ResponseWriter, r *http.Request, v viewer) error {
-	return a.waiting(w, r, v, "/approvals", "My approvals", "Nothing waits for your approval. What does will show up here by itself.", flow.KindApproval)
+	return a.waiting(w, r, v, "/approvals", "My approvals", "Nothing waits for your approval. What does will show up here by itself.", a.Desk.Approvals)
 }
 
 func (a *App) tasks(w http.ResponseWriter, r *http.Request, v viewer) error {
-	return a.waiting(w, r, v, "/tasks", "My tasks", "You have no tasks. What you are asked to do will show up here by itself.", flow.KindTask, flow.KindQuestion)
+	return a.waiting(w, r, v, "/tasks", "My tasks", "You have no tasks. What you are asked to do will show up here by itself.", a.Desk.ToDo)
 }
 
-func (a *App) waiting(w http.ResponseWriter, r *http.Request, v viewer, here, title, none string, kinds ...flow.Kind) error {
+func (a *App) waiting(
+	w http.ResponseWriter, r *http.Request, v viewer, here, title, none string,
+	list func(ctx context.Context, id people.ID, below core.RequestID) (bot.Listing, error),
+) error {
 	from, err := below(r)
 	if err != nil {
 		return err
 	}
-	l, err := a.Desk.Waiting(r.Context(), v.person, from, kinds...)
+	l, err := list(r.Context(), v.person, from)
 	if err != nil {
 		return err
 	}

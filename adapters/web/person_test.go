@@ -71,7 +71,11 @@ func (d *desk) Requests(context.Context, people.ID, bool, core.RequestID) (bot.L
 	return d.listing(), nil
 }
 
-func (d *desk) Waiting(context.Context, people.ID, core.RequestID, ...flow.Kind) (bot.Listing, error) {
+func (d *desk) Approvals(context.Context, people.ID, core.RequestID) (bot.Listing, error) {
+	return d.listing(), nil
+}
+
+func (d *desk) ToDo(context.Context, people.ID, core.RequestID) (bot.Listing, error) {
 	return d.listing(), nil
 }
 

@@ -22,7 +22,6 @@ import (
 	"github.com/usher-access/usher/bot"
 	"github.com/usher-access/usher/bot/view"
 	"github.com/usher-access/usher/core"
-	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/core/people"
 )
 
@@ -34,7 +33,8 @@ type Desk interface {
 	Reader(ctx context.Context, id people.ID) (bot.Reader, error)
 	Catalogue(ctx context.Context, id people.ID, text string) ([]core.Choice, error)
 	Requests(ctx context.Context, id people.ID, ended bool, below core.RequestID) (bot.Listing, error)
-	Waiting(ctx context.Context, id people.ID, below core.RequestID, kinds ...flow.Kind) (bot.Listing, error)
+	Approvals(ctx context.Context, id people.ID, below core.RequestID) (bot.Listing, error)
+	ToDo(ctx context.Context, id people.ID, below core.RequestID) (bot.Listing, error)
 	Team(ctx context.Context, id people.ID, q core.TeamQuery, below core.RequestID) (bot.Listing, error)
 	Access(ctx context.Context, id people.ID, ended bool, below core.RequestID) (bot.Listing, error)
 	Holders(ctx context.Context, id people.ID, resource string, below core.RequestID) (bot.Listing, error)

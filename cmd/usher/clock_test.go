@@ -93,7 +93,7 @@ func TestStoryNobodyActsSoPeopleAreWarnedAndTheRequestExpires(t *testing.T) {
 		s.waitText(t, bo, "REQ-1")
 		const expires = "This request expires soon"
 		s.forward(t, 31*day)
-		s.waitText(t, ana, expires)
+		s.waitText(t, ana, expires, "Expires unless somebody acts by")
 		s.waitText(t, bo, expires, "Ana Ruiz")
 		s.forward(t, 30*day)
 		s.closed(t, ana, "REQ-1", "Expired")

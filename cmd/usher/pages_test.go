@@ -106,6 +106,38 @@ func TestWebPointsToWhatWasAskedForAlready(t *testing.T) {
 	again.isAt(t, "/as/di/requests/REQ-1")
 }
 
+func TestWebTasksHoldWhatGivesAccess(t *testing.T) {
+	t.Parallel()
+
+	tb := newTab(t, demoFor(t, ""), desk)
+	p := tb.open(t, "/as/ana/new/resource/github")
+	p.choose(t, "Level", "Organisation admin")
+	p.fill(t, "Why do you need it?", "Hooks")
+	p.click(t, "Submit")
+	p.sees(t, "waiting for Bo Lindqvist")
+	tb.open(t, "/as/bo/approvals").click(t, "Approve")
+	tb.open(t, "/as/ivy/approvals").click(t, "Approve")
+	jo := tb.open(t, "/as/jo/tasks")
+	jo.sees(t, "REQ-1 · GitHub · Organisation admin", "You are asked to do this:", "Make them an admin")
+	jo.click(t, "Mark as done")
+	jo.click(t, "Mark as done")
+	jo.sees(t, "You have no tasks.")
+	tb.open(t, "/as/ana/access").sees(t, "Access given until")
+}
+
+func TestWebOffersToEscalateOnce(t *testing.T) {
+	t.Parallel()
+
+	tb := newTab(t, demoFor(t, ""), desk)
+	p := tb.open(t, "/as/ed/new/resource/erp") // Ed owns it, and asks for it
+	p.choose(t, "Level", "Pay")
+	p.fill(t, "For how long?", "30d")
+	p.fill(t, "Why do you need it?", "Invoices")
+	p.click(t, "Submit")
+	p.sees(t, "waiting for Fay Okafor", "Cancel request")
+	require.Equal(t, 1, strings.Count(p.text(t), "Escalate…"))
+}
+
 func TestWebAssignAndReassign(t *testing.T) {
 	t.Parallel()
 

@@ -584,9 +584,13 @@ func (r *Run) withdraw(e Withdrawn, now time.Time) ([]Change, error) {
 // skipped for that reason.
 func (r *Run) end(state State, by people.ID, now time.Time) Change {
 	r.State, r.Ended, r.EndedBy = state, now, by
+	why := "the request was " + string(state)
+	if state == Expired {
+		why = "the request expired"
+	}
 	for i := range r.Steps {
 		if c := &r.Steps[i]; !c.State.Over() {
-			c.State, c.Closed, c.Why = StepSkipped, now, "the request was "+string(state)
+			c.State, c.Closed, c.Why = StepSkipped, now, why
 		}
 	}
 	return Change{Kind: ChangeEnded, By: by, Note: string(state)}
