@@ -516,3 +516,42 @@ func TestPeopleSeeWhatTheyHaveInPages(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, page.Cases)
 }
+
+func TestAProvisionerIsToldTheEndAnewWhenTheRestOfGivingTookLong(t *testing.T) {
+	t.Parallel()
+
+	for name, took := range map[string]time.Duration{"Seconds": 30 * time.Second, "Days": 3 * day} {
+		h := newHouse(t, "", policy())
+		var p provisioner
+		h.Connect(flow.ActionWebhook, &p)
+		task := flow.Action{Kind: flow.ActionTask, Title: "Add to the rota", Task: &flow.Task{Assignees: selectors(t, "jo@acme.example")}}
+		r := h.wait(t, wish{who: "ana", duration: 10 * day, extensions: 1, actions: []flow.Action{hook, task}})
+		h.approve(t, r)
+		h.work(t)
+		h.pass(took)
+		w, _ := h.grant(t, r.GrantID()).ByHand()
+		g, err := h.FinishGrantWork(t.Context(), h.as("jo"), core.WorkRef{Grant: r.GrantID(), Key: w.Key}, "")
+		require.NoError(t, err)
+		require.Equal(t, access.Active, g.State)
+		require.Equal(t, h.now().Add(10*day), g.Ends)
+		h.work(t)
+		if name == "Seconds" {
+			require.Len(t, p.orders, 1, "that is near enough")
+			continue
+		}
+		require.Len(t, p.orders, 2)
+		require.Equal(t, core.OrderExtend, p.orders[1].Verb)
+		require.Equal(t, g.Ends, p.orders[1].Ends)
+		require.NotEqual(t, p.orders[0].Key, p.orders[1].Key)
+
+		h.pass(day)
+		g = h.approve(t, h.wait(t, wish{who: "ana", duration: day, extends: r.ID}))
+		h.work(t)
+		require.Len(t, p.orders, 3, "and once of each extension")
+		require.Equal(t, g.Ends, p.orders[2].Ends)
+		_, err = h.HandBack(t.Context(), h.as("ana"), g.ID, "")
+		require.NoError(t, err)
+		h.work(t)
+		require.Len(t, h.grant(t, g.ID).Take, 2, "what was given is taken back, and nothing else")
+	}
+}

@@ -112,10 +112,12 @@ func (l *timeline) Provision(_ context.Context, o core.Order) error {
 		l.member = o.Verb == core.OrderGrant
 	} else if l.done[o.Key] == 0 {
 		l.done[o.Key]++
-		if o.Verb == core.OrderGrant {
+		switch o.Verb {
+		case core.OrderGrant:
 			l.has[o.Request]++
-		} else {
+		case core.OrderRevoke:
 			l.has[o.Request]--
+		case core.OrderExtend, core.OrderRun: // gives nothing
 		}
 		require.GreaterOrEqual(l.t, l.has[o.Request], 0, "nothing is taken back before it is given")
 	}

@@ -20,6 +20,10 @@ const (
 
 	firstRetry = 10 * time.Second
 	lastRetry  = time.Hour
+
+	// nearEnough is how much later access may end than an action that gave it was
+	// told, because the others took longer or the process died.
+	nearEnough = 5 * time.Minute
 )
 
 // RetryAt returns when an action is tried again that has been failing since then,
@@ -276,6 +280,7 @@ func (g Grant) settle(changes []Change, now time.Time) (Grant, []Change) {
 		change := Change{Kind: ChangeGiven, People: []people.ID{g.Holder}}
 		if g.Duration > 0 {
 			g.Ends, g.EndSet = now.Add(g.Duration), now
+			g.tellEnd(func(w Work) bool { return now.Sub(w.Since) > nearEnough })
 			change.Note = "until " + g.Ends.UTC().Format(time.RFC3339)
 		}
 		changes = append(changes, change)
@@ -487,13 +492,19 @@ func (g *Grant) extend(e Extended, now time.Time) ([]Change, error) {
 	}
 	g.Ends, g.EndSet, g.Warned = g.Ends.Add(e.Duration), now, nil
 	g.Extensions++
+	g.tellEnd(func(Work) bool { return true })
+	return []Change{{Kind: ChangeExtended, By: e.By, Note: "until " + g.Ends.UTC().Format(time.RFC3339)}}, nil
+}
+
+// tellEnd adds actions that tell of the end as it is now to those that told of
+// another one, as far as the caller says that they did.
+func (g *Grant) tellEnd(wrongly func(Work) bool) {
 	for _, w := range slices.Clone(g.Give) {
-		if w.tellsEnd() {
+		if w.tellsEnd() && wrongly(w) {
 			key := Key(w.Key, fmt.Sprintf("extend %d", g.Extensions))
 			g.Give = append(g.Give, Work{Action: w.Action, Key: key, State: WorkWaiting, Extends: true})
 		}
 	}
-	return []Change{{Kind: ChangeExtended, By: e.By, Note: "until " + g.Ends.UTC().Format(time.RFC3339)}}, nil
 }
 
 func (g *Grant) handBack(e HandedBack, now time.Time) ([]Change, error) {
