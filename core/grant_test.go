@@ -555,3 +555,32 @@ func TestAProvisionerIsToldTheEndAnewWhenTheRestOfGivingTookLong(t *testing.T) {
 		require.Len(t, h.grant(t, g.ID).Take, 2, "what was given is taken back, and nothing else")
 	}
 }
+
+func TestWhatIsToDoComesFromRequestsAndFromGrants(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", policy(flow.Step{ID: "do", Task: &flow.Task{Assignees: selectors(t, "jo@acme.example")}}))
+	rota := flow.Action{Kind: flow.ActionTask, Title: "Add to the rota", Task: &flow.Task{Assignees: selectors(t, "jo@acme.example")}}
+	var want []core.RequestID
+	for range 2 {
+		asked := h.submit(t, "ana")
+		given := h.approve(t, h.wait(t, wish{who: "cy", actions: []flow.Action{rota}}))
+		want = append([]core.RequestID{core.RequestID(given.ID), asked.ID}, want...)
+	}
+	h.work(t)
+	var got []core.RequestID
+	for below := core.RequestID(0); ; {
+		page, err := h.ToDo(t.Context(), h.ids["jo"], core.Place{Below: below, Limit: 3})
+		require.NoError(t, err)
+		for _, c := range page.Cases {
+			got = append(got, c.ID)
+		}
+		if below = page.More; below == 0 {
+			break
+		}
+	}
+	require.Equal(t, want, got, "the newest first, each once")
+	page, err := h.ToDo(t.Context(), h.ids["bo"], core.Place{Limit: 3})
+	require.NoError(t, err)
+	require.Empty(t, page.Cases, "to approve is nothing to do")
+}

@@ -50,7 +50,7 @@ func (d *demoCommand) Run(ctx context.Context, c *Config, out streams) error {
 	if err != nil {
 		return err
 	}
-	s, err := newDemo(ctx, config, config.logger(out.err))
+	s, err := newDemo(ctx, config, dir, config.logger(out.err))
 	if err != nil {
 		return err
 	}
@@ -138,17 +138,22 @@ func writeSamplePolicy(dir string) error {
 	return nil
 }
 
-// newDemo puts the demo together.
-func newDemo(ctx context.Context, c *Config, log *slog.Logger) (*server, error) {
+// newDemo puts the demo together, whose clock goes on as the folder has it.
+func newDemo(ctx context.Context, c *Config, dir string, log *slog.Logger) (*server, error) {
 	p, err := assemble(ctx, c, log, true)
 	if err != nil {
 		return nil, err
 	}
 	s := &server{parts: p, config: c, log: log}
+	forward := &fastForward{server: s, file: filepath.Join(dir, "clock")}
+	if err := forward.resume(); err != nil {
+		return nil, errors.Join(err, p.close(ctx))
+	}
 	err = s.setUp(ctx)
 	if err == nil {
 		var demo *web.Demo
 		if demo, err = s.demo(ctx); err == nil {
+			demo.Forward = forward.by
 			err = s.setUpWeb(demo)
 		}
 	}
@@ -172,7 +177,7 @@ func (s *server) demo(ctx context.Context) (*web.Demo, error) {
 	if len(persons) == 0 {
 		return nil, errors.New("the policy has no active people, so there is nobody to show")
 	}
-	d := &web.Demo{Now: s.clock.now, Forward: (&fastForward{server: s}).by}
+	d := &web.Demo{Now: s.clock.now}
 	handles := map[people.ID]string{}
 	for _, p := range persons {
 		handle, _, _ := strings.Cut(p.Email, "@")
@@ -240,7 +245,25 @@ const (
 // fastForward makes the demo's clock go ahead, for one reader after the other.
 type fastForward struct {
 	*server
-	mu sync.Mutex
+	file string // remembers how far the clock is ahead
+	mu   sync.Mutex
+}
+
+// resume lets the clock go on from where it was.
+func (f *fastForward) resume() error {
+	text, err := os.ReadFile(f.file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	ahead, err := time.ParseDuration(strings.TrimSpace(string(text)))
+	if err != nil {
+		return fmt.Errorf("%s says no duration by which the demo's clock is ahead; remove it: %w", f.file, err)
+	}
+	f.clock.ahead.Store(int64(ahead))
+	return nil
 }
 
 // by makes the clock go ahead from one moment to the next at which something is
@@ -268,7 +291,8 @@ func (f *fastForward) by(ctx context.Context, d time.Duration) error {
 			return err
 		}
 	}
-	return nil
+	ahead := time.Duration(f.clock.ahead.Load())
+	return os.WriteFile(f.file, []byte(ahead.String()+"\n"), 0o600)
 }
 
 // browse opens an address in the reader's browser.

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"flag"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -247,6 +248,28 @@ func TestDemoKeepsItsDatabaseWhereItIsToldTo(t *testing.T) {
 	require.DirExists(t, folder)
 	clean()
 	require.NoDirExists(t, folder)
+}
+
+func TestDemoGoesOnWithItsClockNextTime(t *testing.T) {
+	t.Parallel()
+
+	dir := t.TempDir()
+	run := func(do func(s *server)) {
+		config, err := demoConfig(t.Context(), &Config{Listen: "127.0.0.1:0", LogLevel: "error"}, dir)
+		require.NoError(t, err)
+		s, err := newDemo(t.Context(), config, dir, slog.New(slog.DiscardHandler))
+		require.NoError(t, err)
+		require.NoError(t, s.queue.Start(t.Context()))
+		do(s)
+		require.NoError(t, s.stop(nil))
+	}
+	run(func(s *server) { require.NoError(t, s.web.Demo.Forward(t.Context(), 7*day)) })
+	run(func(s *server) { require.WithinDuration(t, time.Now().Add(7*day), s.clock.now(), time.Minute) })
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "clock"), []byte("soon"), 0o600))
+	config, err := demoConfig(t.Context(), &Config{Listen: "127.0.0.1:0", LogLevel: "error"}, dir)
+	require.NoError(t, err)
+	_, err = newDemo(t.Context(), config, dir, slog.New(slog.DiscardHandler))
+	require.ErrorContains(t, err, "remove it")
 }
 
 func TestServeHasNoPersonas(t *testing.T) {
