@@ -83,12 +83,6 @@ func (s *Service) mayTendOr(ctx context.Context, reader Reader, id people.ID, r 
 	return err
 }
 
-// MayAssign returns nil if the person may give any of the request's steps to
-// somebody now, and otherwise the refusal that Assign would return.
-func (s *Service) MayAssign(ctx context.Context, actor people.ID, id RequestID) error {
-	return s.MayTend(ctx, actor, id)
-}
-
 // MayTend returns nil if the person looks after the request: they may assign
 // and escalate its steps, end its timers, and finish its actions. Anybody else
 // gets errs.Denied.
