@@ -17,8 +17,8 @@ import (
 const offboardBatch = 50
 
 // Offboard works the job of the same name: the open requests of somebody who
-// works here no more are cancelled, their access ends, and what they look after
-// and what waits for them goes to others. Somebody who is active again keeps what is left.
+// works here no more are cancelled, their access and their delegations end, and
+// what they look after and what waits for them goes to others. Somebody who is active again keeps what is left.
 func (s *Service) Offboard(ctx context.Context, job Offboard) error {
 	if err := s.offboard(ctx, job); err != nil {
 		return fmt.Errorf("offboard %s: %w", job.Person, err)
@@ -32,7 +32,7 @@ func (s *Service) offboard(ctx context.Context, job Offboard) error {
 		return ignoreNotFound(err)
 	}
 	left := offboardBatch
-	parts := []func(context.Context, people.Person, *int) error{s.cancelAll, s.revokeAll, s.replace, s.reroute, s.handOver}
+	parts := []func(context.Context, people.Person, *int) error{s.cancelAll, s.revokeAll, s.undelegate, s.replace, s.reroute, s.handOver}
 	for _, part := range parts {
 		if left <= 0 {
 			break
@@ -77,6 +77,37 @@ func (s *Service) revokeAll(ctx context.Context, p people.Person, left *int) err
 		}
 	}
 	return nil
+}
+
+// undelegate ends the person's delegation and those to the person, so that none is
+// there unasked when they come back.
+func (s *Service) undelegate(ctx context.Context, p people.Person, left *int) error {
+	now := s.now()
+	ended := 0
+	err := s.store.WithTx(ctx, func(ctx context.Context, tx Tx) error {
+		all, err := tx.DelegationsTo(ctx, p.ID)
+		if err != nil {
+			return err
+		}
+		given, err := tx.Delegation(ctx, p.ID)
+		switch {
+		case err == nil:
+			all = append(all, given)
+		case ignoreNotFound(err) != nil:
+			return err
+		}
+		events := make([]audit.Event, len(all))
+		for i, d := range all {
+			if err := tx.DeleteDelegation(ctx, d.From); err != nil {
+				return err
+			}
+			events[i] = delegationEvent(Actor{}, "delegation ended", d, now)
+		}
+		ended = len(all)
+		return s.record(ctx, tx, events...)
+	})
+	*left -= ended
+	return err
 }
 
 // replace lets others look after the pending requests that the person looked

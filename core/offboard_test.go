@@ -215,3 +215,26 @@ func TestWhatWasBeingFiledWhenSomebodyLeftIsTakenOffThemToo(t *testing.T) {
 	require.True(t, h.request(t, asked.ID).Unassigned())
 	require.Equal(t, flow.Cancelled, h.request(t, own.ID).Run.State)
 }
+
+func TestWhoComesBackStandsInForNobodyAndHasNoDelegate(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", policy(approve("ok", flow.Approval{Approvers: selectors(t, "manager")})))
+	h.stand(t, "di", "bo")
+	h.stand(t, "cy", "di")
+	h.stand(t, "kim", "jo")
+	h.dismiss(t, "di")
+	h.dismiss(t) // and is back
+	for _, who := range []string{"bo", "di", "cy"} {
+		all, err := h.DelegationsOf(t.Context(), h.ids[who])
+		require.NoError(t, err)
+		require.Nil(t, all.Given, who)
+		require.Empty(t, all.Received, who)
+	}
+	require.Equal(t, []string{"bo"}, h.asked(h.submit(t, "ana")))
+	others, err := h.DelegationsOf(t.Context(), h.ids["jo"])
+	require.NoError(t, err)
+	require.NotNil(t, others.Given)
+	_, err = h.VerifyAudit(t.Context(), nil)
+	require.NoError(t, err)
+}
