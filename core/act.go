@@ -116,21 +116,20 @@ func (s *Service) Answer(ctx context.Context, actor Actor, ref StepRef, answer f
 }
 
 // EndTimer ends a timer before its time. Those who look after the request may:
-// the request assignee, members of its team, owners of its resource; anybody else
-// gets errs.Denied.
+// the request assignee, members of its team, owners of its resource, but for
+// their own access; anybody else gets errs.Denied.
 func (s *Service) EndTimer(ctx context.Context, actor Actor, ref StepRef) (Request, error) {
 	return s.act(ctx, actor, ref, flow.Act{Verb: flow.End})
 }
 
-// RetryAction tries an action again that failed. Those who look after the
-// request may; anybody else gets errs.Denied.
+// RetryAction tries an action again that failed. Those who may end a timer may;
+// anybody else gets errs.Denied.
 func (s *Service) RetryAction(ctx context.Context, actor Actor, ref StepRef) (Request, error) {
 	return s.act(ctx, actor, ref, flow.Act{Verb: flow.Retry})
 }
 
 // FinishAction marks an action as done by hand, with an optional note; also one
-// that is still tried. Those who look after the request may; anybody else gets
-// errs.Denied.
+// that is still tried. Those who may end a timer may; anybody else gets errs.Denied.
 func (s *Service) FinishAction(ctx context.Context, actor Actor, ref StepRef, note string) (Request, error) {
 	return s.act(ctx, actor, ref, flow.Act{Verb: flow.Complete, Note: note})
 }
@@ -169,6 +168,9 @@ func (s *Service) mayAct(
 ) (over []people.ID, err error) {
 	step, i, ok := request.Run.Flow.Step(stepID)
 	if ok && !step.Asks() {
+		if request.Access != nil && id == request.Requester {
+			return nil, errOwnAccess
+		}
 		return nil, s.mayTend(ctx, r, id, request)
 	}
 	if _, err := activePerson(ctx, r, id); err != nil || !ok {

@@ -320,6 +320,8 @@ func (s *Service) MayFinish(ctx context.Context, person people.ID, id access.ID)
 	return s.mayFinish(ctx, s.store, person, g)
 }
 
+var errOwnAccess = errs.New(errs.Denied, "It is your own access, so somebody else must look after this.")
+
 func (s *Service) mayFinish(ctx context.Context, r Reader, id people.ID, g access.Grant) error {
 	if _, err := activePerson(ctx, r, id); err != nil {
 		return err
@@ -328,7 +330,7 @@ func (s *Service) mayFinish(ctx context.Context, r Reader, id people.ID, g acces
 		return nil
 	}
 	if id == g.Holder {
-		return errs.New(errs.Denied, "It is your own access, so somebody else must look after this.")
+		return errOwnAccess
 	}
 	request, err := r.Request(ctx, RequestID(g.ID))
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/usher-access/usher/core"
+	"github.com/usher-access/usher/core/catalog"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/flow"
 )
@@ -434,4 +435,28 @@ func requireTended(t *testing.T, h *house, id core.RequestID, seed uint64) {
 		}
 	}
 	require.False(t, first.IsZero() || first.After(due), "seed %d: due %s, and the first job runs %s", seed, due, first)
+}
+
+func TestNobodyEndsTheTimerBeforeTheirOwnAccess(t *testing.T) {
+	t.Parallel()
+
+	p := shop()
+	p.Sequences[1].Flow.Steps = []flow.Step{
+		{ID: "cool", Timer: &flow.Timer{Wait: 14 * day}},
+		{ID: "note", Action: &flow.Action{Kind: flow.ActionJira}},
+		approve("ok", flow.Approval{Approvers: selectors(t, "cy@acme.example")}),
+	}
+	p.Conditions[1].Requesters = catalog.Scope{Everyone: true}
+	p.Resources[0].Owners = selectors(t, "di@acme.example", "gil@acme.example")
+	h := newHouse(t, "", p)
+	r, err := h.Ask(t.Context(), h.as("di"), asking(erpPay))
+	require.NoError(t, err)
+	_, err = h.EndTimer(t.Context(), h.as("di"), ref(r, "cool"))
+	require.ErrorIs(t, err, errs.Denied, "they own the resource, and it is their own request")
+	_, err = h.EndTimer(t.Context(), h.as("gil"), ref(r, "cool"))
+	require.NoError(t, err)
+	_, err = h.FinishAction(t.Context(), h.as("di"), ref(r, "note"), "")
+	require.ErrorIs(t, err, errs.Denied)
+	_, err = h.FinishAction(t.Context(), h.as("gil"), ref(r, "note"), "")
+	require.NoError(t, err)
 }
