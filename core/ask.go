@@ -72,7 +72,7 @@ func (s *Service) weigh(ctx context.Context, tx Tx, creator people.Person, sub A
 	if err := terms.extending(ctx, tx, requester.ID, sub); err != nil {
 		return Request{}, err
 	}
-	if err := mayHold(requester, terms, sub.Extends); err != nil {
+	if err := mayHold(requester, terms, sub.Extends, now); err != nil {
 		return Request{}, err
 	}
 	answers, problems, err := checkForm(ctx, tx, terms.Flow.Form(), sub.Answers)
@@ -162,7 +162,7 @@ func (s *Service) Beneficiaries(ctx context.Context, actor people.ID, resource, 
 
 // mayHold returns errs.Conflict when the person has asked for this already, or
 // has it, or has not got what is to be extended.
-func mayHold(p people.Person, terms Terms, extends RequestID) error {
+func mayHold(p people.Person, terms Terms, extends RequestID, now time.Time) error {
 	if terms.Open != 0 && !terms.Emergency {
 		return errs.New(errs.Conflict, "%s asks for this already, so a second request was not made.", terms.Open)
 	}
@@ -178,7 +178,7 @@ func mayHold(p people.Person, terms Terms, extends RequestID) error {
 		return errs.New(errs.Conflict, "%s has this already, by %s.", p.Name, RequestID(g.ID))
 	case extends == 0:
 		return errs.New(errs.Conflict, "%s has this already until %s, by %s.", p.Name, At(g.Ends), RequestID(g.ID))
-	case g == nil || g.Stopping():
+	case g == nil || g.Stopping() || !g.Ends.IsZero() && !now.Before(g.Ends):
 		return errs.New(errs.Conflict, "This access is over, so it can't be extended. Request it again.")
 	case g.Ends.IsZero():
 		return errs.New(errs.Conflict, "This access has no end, so there is nothing to extend.")

@@ -52,3 +52,18 @@ func TestEmergencyAccessToTheSameKeepsNothingFromBeingExtended(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, h.now().Add(2*day), h.grant(t, normal.GrantID()).Ends)
 }
+
+func TestWhatHasEndedIsNotExtendedThoughNothingTookItBackYet(t *testing.T) {
+	t.Parallel()
+
+	h := newHouse(t, "", shop())
+	r, err := h.Ask(t.Context(), h.as("ana"), asking(erpPay))
+	require.NoError(t, err)
+	require.NoError(t, h.decide(t, "di", r, "owner", flow.Approve)())
+	h.pass(day)
+	more := asking(erpPay)
+	more.Extends = r.ID
+	_, err = h.Ask(t.Context(), h.as("ana"), more)
+	require.ErrorIs(t, err, errs.Conflict)
+	require.ErrorContains(t, err, "is over")
+}
