@@ -90,7 +90,7 @@ func TestStoryWhoMayAskForWhat(t *testing.T) {
 	})
 }
 
-func TestStoryAccessBeginsOnTheDayThatWasChosen(t *testing.T) {
+func TestStoryAccessBeginsOnTheDayThatWasChosenAndAtOnceInAnEmergency(t *testing.T) {
 	under(t, shelvesPolicy, func(t *testing.T, s *scene) {
 		s.say(t, ed, "wiki")
 		start := time.Now().UTC().Add(3 * day)
@@ -99,11 +99,7 @@ func TestStoryAccessBeginsOnTheDayThatWasChosen(t *testing.T) {
 		s.forward(t, 3*day)
 		held := s.waitText(t, ed, "REQ-1", "Access given until")
 		require.Equal(t, []string{"Hand back"}, held.buttons, "extensions: 0")
-	})
-}
 
-func TestStoryAnEmergencyIsShortAndToldToTheManager(t *testing.T) {
-	under(t, shelvesPolicy, func(t *testing.T, s *scene) {
 		s.say(t, ana, "wiki")
 		s.choose(t, ana, "How soon?", map[string]any{"How soon?": "At once, in an emergency"})
 		s.choose(t, ana, "Level", map[string]any{"How soon?": "At once, in an emergency", "Level": "Writer"})
@@ -113,10 +109,10 @@ func TestStoryAnEmergencyIsShortAndToldToTheManager(t *testing.T) {
 		require.Contains(t, s.submit(t, ana, urgent)["For how long?"], "At most 4h")
 		urgent["For how long?"] = "4h"
 		require.Empty(t, s.submit(t, ana, urgent))
-		s.waitText(t, ana, "REQ-1", "Emergency access.", "Access given until")
-		s.waitText(t, bo, "REQ-1", "Emergency access.", "It says something wrong")
+		s.waitText(t, ana, "REQ-2", "Emergency access.", "Access given until")
+		s.waitText(t, bo, "REQ-2", "Emergency access.", "It says something wrong")
 		s.does(t, ed, ed, "Review the emergency access")
-		s.waitText(t, ana, "REQ-1", "Approved", "Done by hand")
+		s.waitText(t, ana, "REQ-2", "Approved", "Done by hand")
 	})
 }
 

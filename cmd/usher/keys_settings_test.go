@@ -49,36 +49,11 @@ func TestStoryWhoeverIsNamedAloneMayApproveTheirOwn(t *testing.T) {
 	})
 }
 
-func TestStoryNobodyMayApproveTheirOwn(t *testing.T) {
-	under(t, settled("settings: {self_approval: never}"), func(t *testing.T, s *scene) {
+func TestStoryNobodyApprovesTheirOwnNorStandsInWhereThatIsSwitchedOff(t *testing.T) {
+	under(t, settled("settings: {self_approval: never, delegation: {allowed: false}}"), func(t *testing.T, s *scene) {
 		s.ask(t, ana, "badge", nil)
 		s.waitText(t, triage, "REQ-1", "Own: unassigned", "nobody was found for ana@acme.example")
-	})
-}
 
-func TestStoryTheSettingsSayWhoMayStandIn(t *testing.T) {
-	t.Parallel()
-
-	for only, offered := range map[string][]string{
-		"anyone": {"Bo Lind", "Cy Abara", "Di Novak", "Ed Larsen", "Ivy Chen", "Jo Pinto"}, "manager": {"Bo Lind"}, "peers": {"Cy Abara"},
-	} {
-		t.Run(only, func(t *testing.T) {
-			under(t, settled(strings.Replace(standsIn, "WHO", only, 1)), func(t *testing.T, s *scene) {
-				s.say(t, ana, "delegate")
-				s.press(t, ana, s.told(t, ana, "Who stands in for you"), "Choose a delegate…")
-				f, ok := s.form(t, ana)
-				require.True(t, ok)
-				require.Equal(t, offered, f.options("Person"))
-				require.Empty(t, s.submit(t, ana, map[string]any{"Person": offered[0]}))
-				s.ask(t, ed, "mug", nil)
-				s.waitText(t, ana, "REQ-1", offered[0]+" stands in for Ana Ruiz")
-			})
-		})
-	}
-}
-
-func TestStoryNobodyStandsInWhereThatIsSwitchedOff(t *testing.T) {
-	under(t, settled("settings: {delegation: {allowed: false}}"), func(t *testing.T, s *scene) {
 		s.say(t, ana, "delegate")
 		s.press(t, ana, s.told(t, ana, "Who stands in for you"), "Choose a delegate…")
 		const refused = "Delegation is switched off in this organisation."
@@ -87,6 +62,34 @@ func TestStoryNobodyStandsInWhereThatIsSwitchedOff(t *testing.T) {
 			return strings.Contains(f.text, refused) || slices.ContainsFunc(s.only(ana), func(c card) bool { return c.says(refused) })
 		})
 	})
+}
+
+func TestStoryTheSettingsSayWhoMayStandIn(t *testing.T) {
+	t.Parallel()
+
+	for only, mayBe := range map[string]struct {
+		on   where
+		whom []string
+	}{
+		"anyone":  {where{}, []string{"Bo Lind", "Cy Abara", "Di Novak", "Ed Larsen", "Ivy Chen", "Jo Pinto"}},
+		"manager": {where{}, []string{"Bo Lind"}},
+		"peers":   {where{teams: true}, []string{"Cy Abara"}},
+	} {
+		t.Run(only, func(t *testing.T) {
+			t.Parallel()
+
+			mayBe.on.policy = settled(strings.Replace(standsIn, "WHO", only, 1))
+			s := newScene(t, mayBe.on)
+			s.say(t, ana, "delegate")
+			s.press(t, ana, s.told(t, ana, "Who stands in for you"), "Choose a delegate…")
+			f, ok := s.form(t, ana)
+			require.True(t, ok)
+			require.Equal(t, mayBe.whom, f.options("Person"))
+			require.Empty(t, s.submit(t, ana, map[string]any{"Person": mayBe.whom[0]}))
+			s.ask(t, ed, "mug", nil)
+			s.waitText(t, ana, "REQ-1", mayBe.whom[0]+" stands in for Ana Ruiz")
+		})
+	}
 }
 
 // teamsPolicy has a team that takes turns, one that keeps its requests to itself,
@@ -121,7 +124,7 @@ request_types:
     steps: [{task: {id: put, title: Put it there, assignees: []}}]
 `
 
-func TestStoryTheMembersOfATeamTakeTurns(t *testing.T) {
+func TestStoryTeamsTakeTurnsAndWhoLooksAfterARequestAssigns(t *testing.T) {
 	under(t, teamsPolicy, func(t *testing.T, s *scene) {
 		var turns []string
 		for _, number := range []string{"REQ-1", "REQ-2", "REQ-3"} {
@@ -136,26 +139,17 @@ func TestStoryTheMembersOfATeamTakeTurns(t *testing.T) {
 		require.False(t, s.shown(ana, "REQ-2", "Done"))
 		s.does(t, turns[1], turns[1], "REQ-2", "Mark the request as done")
 		s.closed(t, ana, "REQ-2", "Done")
+
+		// Without a channel whoever looks after a request gives its steps to somebody.
+		s.ask(t, cy, "desk", nil)
+		s.press(t, di, s.waitText(t, di, "REQ-4", "Put it there: unassigned"), "Assign…")
+		require.Empty(t, s.submit(t, di, map[string]any{"Person": "Ed Larsen"}))
+		s.does(t, ed, ed, "REQ-4", "Put it there")
+		s.closed(t, cy, "REQ-4", "Done")
 	})
 }
 
-func TestStoryAPrivateTeamsRequestsAreItsOwn(t *testing.T) {
-	under(t, teamsPolicy, func(t *testing.T, s *scene) {
-		s.ask(t, ana, "leave", nil)
-		post := s.waitText(t, triage, "REQ-1", "Nobody", "Somebody: unassigned")
-		for who, answer := range map[string]string{ivy: "There is no such request", jo: "Only the requester"} {
-			s.say(t, who, "cancel REQ-1")
-			s.told(t, who, answer)
-		}
-		s.press(t, ivy, post, "Assign to me")
-		s.told(t, ivy, "Only members of HR")
-		s.press(t, jo, post, "Assign to me")
-		s.decides(t, jo, "Approve", "REQ-1")
-		s.closed(t, ana, "REQ-1", "Done")
-	})
-}
-
-func TestStoryOnlyItsTeamSeesADraft(t *testing.T) {
+func TestStoryAPrivateTeamsRequestsAndDraftsAreItsOwn(t *testing.T) {
 	under(t, teamsPolicy, func(t *testing.T, s *scene) {
 		s.say(t, ivy, "remote")
 		f, _ := s.form(t, ivy)
@@ -165,15 +159,17 @@ func TestStoryOnlyItsTeamSeesADraft(t *testing.T) {
 		require.Contains(t, f.text, "This is a draft. Only its team sees it.")
 		require.Empty(t, s.submit(t, jo, nil))
 		s.waitText(t, triage, "REQ-1", "Remote work", "Jo Pinto")
-	})
-}
 
-func TestStoryWithoutAChannelWhoLooksAfterARequestIsAsked(t *testing.T) {
-	under(t, teamsPolicy, func(t *testing.T, s *scene) {
-		s.ask(t, ana, "desk", nil)
-		s.press(t, di, s.waitText(t, di, "REQ-1", "Put it there: unassigned"), "Assign…")
-		require.Empty(t, s.submit(t, di, map[string]any{"Person": "Ed Larsen"}))
-		s.does(t, ed, ed, "REQ-1", "Put it there")
-		s.closed(t, ana, "REQ-1", "Done")
+		s.ask(t, ana, "leave", nil)
+		post := s.waitText(t, triage, "REQ-2", "Nobody", "Somebody: unassigned")
+		for who, answer := range map[string]string{ivy: "There is no such request", jo: "Only the requester"} {
+			s.say(t, who, "cancel REQ-2")
+			s.told(t, who, answer)
+		}
+		s.press(t, ivy, post, "Assign to me")
+		s.told(t, ivy, "Only members of HR")
+		s.press(t, jo, post, "Assign to me")
+		s.decides(t, jo, "Approve", "REQ-2")
+		s.closed(t, ana, "REQ-2", "Done")
 	})
 }
