@@ -593,8 +593,13 @@ func answerFacts(c core.Case) []view.Fact {
 			continue
 		}
 		text := strings.Join(answer, ", ")
-		if step.Question.Type == flow.TypePerson {
+		switch step.Question.Type {
+		case flow.TypePerson:
 			text = name(c, people.ID(answer[0]))
+		case flow.TypeDate:
+			if day, err := time.Parse(time.DateOnly, answer[0]); err == nil {
+				text = day.Format("2 Jan 2006")
+			}
 		}
 		facts = append(facts, view.Fact{Label: step.Question.Label, Value: words(text)})
 	}

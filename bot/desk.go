@@ -8,6 +8,7 @@ import (
 
 	"github.com/usher-access/usher/bot/view"
 	"github.com/usher-access/usher/core"
+	"github.com/usher-access/usher/core/access"
 	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/flow"
 	"github.com/usher-access/usher/core/people"
@@ -64,7 +65,7 @@ func (d Desk) Catalogue(ctx context.Context, id people.ID, text string) ([]core.
 type Entry struct {
 	ID    core.RequestID
 	Title string
-	State flow.State
+	State string // of the request or, in a list of access, of what it gave
 	Card  view.Message
 }
 
@@ -131,7 +132,7 @@ func (d Desk) Team(ctx context.Context, id people.ID, q core.TeamQuery, below co
 // Access lists what the person has, will have, or had.
 func (d Desk) Access(ctx context.Context, id people.ID, ended bool, below core.RequestID) (Listing, error) {
 	page, err := d.bot.core.GrantsOf(ctx, id, ended, place(below))
-	return listingOf(page, err, func(c core.Case) view.Message {
+	return accessOf(page, err, func(c core.Case) view.Message {
 		g, _ := gave(c)
 		blocks := []view.Block{view.Text{Spans: grantSpans(c, g)}}
 		return view.Message{Summary: c.Title, Blocks: appendButtons(blocks, holderButtons(c, g, pagePosting(c.Request, PostingRequester, "", id)))}
@@ -142,7 +143,7 @@ func (d Desk) Access(ctx context.Context, id people.ID, ended bool, below core.R
 // returns errs.NotFound to anybody else.
 func (d Desk) Holders(ctx context.Context, id people.ID, resource string, below core.RequestID) (Listing, error) {
 	page, err := d.bot.core.HoldersOf(ctx, id, resource, place(below))
-	return listingOf(page, err, func(c core.Case) view.Message {
+	return accessOf(page, err, func(c core.Case) view.Message {
 		g, _ := gave(c)
 		blocks := []view.Block{
 			view.Text{Spans: []view.Span{view.Strong(name(c, g.Holder)), view.Words(" · " + levelTitle(c, g.Level))}},
@@ -169,7 +170,20 @@ func listingOf(page core.Page, err error, show func(core.Case) view.Message) (Li
 		if _, titled := card.Blocks[0].(view.Header); titled {
 			card.Blocks = card.Blocks[1:]
 		}
-		l.Entries = append(l.Entries, Entry{ID: c.ID, Title: c.Title, State: c.Run.State, Card: card})
+		l.Entries = append(l.Entries, Entry{ID: c.ID, Title: c.Title, State: string(c.Run.State), Card: card})
+	}
+	return l, err
+}
+
+// accessOf is listingOf for what requests gave.
+func accessOf(page core.Page, err error, show func(core.Case) view.Message) (Listing, error) {
+	l, err := listingOf(page, err, show)
+	for i, c := range page.Cases {
+		g, _ := gave(c)
+		l.Entries[i].State = string(g.State)
+		if g.State == access.Manual {
+			l.Entries[i].State = "by hand"
+		}
 	}
 	return l, err
 }

@@ -62,7 +62,7 @@ func (d *desk) listing() bot.Listing {
 	defer d.mu.Unlock()
 	var l bot.Listing
 	for i, m := range d.messages {
-		l.Entries = append(l.Entries, bot.Entry{ID: core.RequestID(i + 1), Title: "<u>Title</u>", State: flow.Pending, Card: m})
+		l.Entries = append(l.Entries, bot.Entry{ID: core.RequestID(i + 1), Title: "<u>Title</u>", State: string(flow.Pending), Card: m})
 	}
 	return l
 }

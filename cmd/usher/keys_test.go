@@ -189,7 +189,7 @@ func TestStoryEveryTypeOfQuestionAndEveryKindOfCondition(t *testing.T) {
 		trip["Notice"] = "P2D"
 		require.Empty(t, s.submit(t, ana, trip))
 
-		s.decidesWithoutReason(t, bo, "Paris", "the tower", "250", "large", "Hotel, Train", "2031-01-31", "P2D", "Cy Abara", "The last word")
+		s.decidesWithoutReason(t, bo, "Paris", "the tower", "250", "large", "Hotel, Train", "31 Jan 2031", "P2D", "Cy Abara", "The last word")
 		mine := s.waitText(t, ana, "REQ-1", "Denied by Bo Lind")
 		for i, c := range conditions {
 			word := map[bool]string{true: "Approved by usher", false: "skipped, because its condition does not hold"}[c.holds]

@@ -122,7 +122,8 @@ func TestWebTasksHoldWhatGivesAccess(t *testing.T) {
 	jo.click(t, "Mark as done")
 	jo.click(t, "Mark as done")
 	jo.sees(t, "You have no tasks.")
-	tb.open(t, "/as/ana/access").sees(t, "Access given until")
+	access := tb.open(t, "/as/ana/access")
+	access.sees(t, "Access given until", "Active")
 }
 
 func TestWebOffersToEscalateOnce(t *testing.T) {
