@@ -2,10 +2,12 @@ package bot
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/usher-access/usher/bot/view"
 	"github.com/usher-access/usher/core"
+	"github.com/usher-access/usher/core/errs"
 	"github.com/usher-access/usher/core/flow"
 )
 
@@ -60,6 +62,17 @@ func (b *Bot) approveLess(ctx context.Context, actor core.Actor, e Submit, ref c
 			return at(inputDuration, err)
 		}
 	}
-	_, err := b.core.ApproveLess(ctx, actor, ref, first(e.Values[inputReason]), less)
-	return err
+	reason := first(e.Values[inputReason])
+	_, err := b.core.ApproveLess(ctx, actor, ref, reason, less)
+	if !errors.Is(err, errs.Invalid) {
+		return err
+	}
+	input := inputDuration
+	if strings.TrimSpace(reason) == "" {
+		r, refused := b.core.MayAct(ctx, actor, ref, flow.Approve)
+		if step, _, found := r.Run.Flow.Step(ref.Step); refused == nil && found && step.Approval.Reason.Approve {
+			input = inputReason
+		}
+	}
+	return at(input, err)
 }

@@ -230,7 +230,7 @@ func (b *Bot) submitted(ctx context.Context, actor core.Actor, e Submit, t targe
 		})
 		err = at(inputPerson, err)
 	case actionLess:
-		err = at(inputReason, b.approveLess(ctx, actor, e, ref))
+		err = b.approveLess(ctx, actor, e, ref)
 	case actionAskBack:
 		_, err = b.core.AskBack(ctx, actor, ref, first(e.Values[inputQuestion]))
 		err = at(inputQuestion, err)
