@@ -42,8 +42,6 @@ const (
 
 	// fetchCooldown lets several jobs be fetched at once when there are many.
 	fetchCooldown = 10 * time.Millisecond
-	// SQLite tells nobody of new jobs, and looking costs little in one process.
-	sqliteLook = 100 * time.Millisecond
 	// Platforms take far less than these workers can send, and those who click
 	// shall not wait for them.
 	defaultWorkers = 8
@@ -81,13 +79,10 @@ type Queue struct {
 // postgres or sqlite.
 func New(ctx context.Context, db *sql.DB, dialect string, opts Options) (*Queue, error) {
 	q := &Queue{workers: river.NewWorkers(), db: db, sqlite: dialect == "sqlite", log: cmp.Or(opts.Log, slog.New(slog.DiscardHandler))}
+	river.AddWorker(q.workers, river.WorkFunc(func(context.Context, *river.Job[nudge]) error { return nil }))
 	driver, err := q.driver(ctx, dialect, opts.ListenURL)
 	if err != nil {
 		return nil, err
-	}
-	look := river.FetchPollIntervalDefault
-	if q.sqlite {
-		look = sqliteLook
 	}
 	q.client, err = river.NewClient(driver, &river.Config{
 		Queues: map[string]river.QueueConfig{
@@ -103,7 +98,6 @@ func New(ctx context.Context, db *sql.DB, dialect string, opts Options) (*Queue,
 		JobTimeout:                  JobTimeout,
 		RescueStuckJobsAfter:        rescueAfter,
 		FetchCooldown:               fetchCooldown,
-		FetchPollInterval:           look,
 		CompletedJobRetentionPeriod: time.Hour,
 		DiscardedJobRetentionPeriod: 7 * 24 * time.Hour,
 	})
@@ -215,8 +209,8 @@ func (q *Queue) closeListener() {
 }
 
 // Hasten makes every job that is due later due by d earlier, at the latest at
-// once. It is for a clock that goes ahead of the world's. What is due then can be
-// fetched at once: River's scheduler would look for it only seconds later.
+// once. It is for a clock that goes ahead of the world's. What is due then is
+// worked at once: River by itself would look for it only seconds later.
 func (q *Queue) Hasten(ctx context.Context, d time.Duration) error {
 	earlier, now, available := "scheduled_at - $1 * interval '1 second'", "now()", "'available'::river_job_state"
 	if q.sqlite {
@@ -226,11 +220,23 @@ func (q *Queue) Hasten(ctx context.Context, d time.Duration) error {
 	}
 	_, err := q.db.ExecContext(ctx, "UPDATE river_job SET scheduled_at = "+earlier+
 		", state = CASE WHEN "+earlier+" <= "+now+" THEN "+available+" ELSE state END WHERE state = 'scheduled'", int64(d.Seconds()))
+	if err == nil && q.started {
+		_, err = q.client.InsertMany(ctx, []river.InsertManyParams{
+			{Args: nudge{}, InsertOpts: &river.InsertOpts{Queue: river.QueueDefault}},
+			{Args: nudge{}, InsertOpts: &river.InsertOpts{Queue: punctual}},
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("hasten jobs: %w", err)
 	}
 	return nil
 }
+
+// nudge is a job that does nothing, but makes River look for others: it does so
+// when it inserts one.
+type nudge struct{}
+
+func (nudge) Kind() string { return "nudge" }
 
 // Next returns in how long the first of the jobs is due that are due later; most
 // when there is none before.
