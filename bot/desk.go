@@ -88,6 +88,16 @@ func (d Desk) Requests(ctx context.Context, id people.ID, ended bool, below core
 	})
 }
 
+// Following lists the requests that the person follows, such as those that they
+// asked for somebody else.
+func (d Desk) Following(ctx context.Context, id people.ID, below core.RequestID) (Listing, error) {
+	page, err := d.bot.core.Followed(ctx, id, place(below))
+	return listingOf(page, err, func(c core.Case) view.Message {
+		requested := []view.Span{view.Strong("Requested by "), view.Words(name(c, c.Requester))}
+		return view.Message{Summary: c.Title, Blocks: []view.Block{view.Text{Spans: requested}, view.Text{Spans: stateSpans(c)}}}
+	})
+}
+
 // Approvals lists what waits for the person to approve.
 func (d Desk) Approvals(ctx context.Context, id people.ID, below core.RequestID) (Listing, error) {
 	page, err := d.bot.core.Awaiting(ctx, id, []flow.Kind{flow.KindApproval}, place(below))

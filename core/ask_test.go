@@ -127,6 +127,9 @@ func TestOnlyManagersAskForTheirReportsAndSeeTheirTerms(t *testing.T) {
 	require.Equal(t, h.ids["ana"], r.Requester)
 	require.Equal(t, h.ids["bo"], r.Creator)
 	require.Equal(t, []people.ID{h.ids["bo"]}, r.Followers, "who asks for somebody else follows")
+	followed, err := h.Followed(t.Context(), h.ids["bo"], core.Place{Limit: 9})
+	require.NoError(t, err)
+	require.Equal(t, r.ID, followed.Cases[0].ID)
 }
 
 func TestAConflictIsSeenWithWhatIsHeldAndWithWhatIsAskedFor(t *testing.T) {

@@ -81,6 +81,9 @@ func (s *Service) setFollower(ctx context.Context, actor Actor, id RequestID, fo
 		if err := tx.SaveRequest(ctx, &r); err != nil {
 			return err
 		}
+		if err := tx.SetFollowers(ctx, r.ID, r.Followers); err != nil {
+			return err
+		}
 		if err := tx.AppendEvents(ctx, []audit.Event{event}); err != nil {
 			return err
 		}

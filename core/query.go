@@ -214,6 +214,12 @@ func (s *Service) Mine(ctx context.Context, id people.ID, ended bool, p Place) (
 	return s.page(ctx, found, p, err)
 }
 
+// Followed returns a page of the requests that the person follows.
+func (s *Service) Followed(ctx context.Context, id people.ID, p Place) (Page, error) {
+	found, err := s.store.FollowedBy(ctx, id, p.andOne())
+	return s.page(ctx, found, p, err)
+}
+
 // Awaiting returns a page of the requests that wait for the person to act on a
 // step of one of the kinds; no kinds mean all.
 func (s *Service) Awaiting(ctx context.Context, id people.ID, kinds []flow.Kind, p Place) (Page, error) {

@@ -110,6 +110,8 @@ type Reader interface {
 	// Awaiting returns the requests that wait for the person to act on a step of
 	// one of the kinds, the newest first; no kinds mean all.
 	Awaiting(ctx context.Context, person people.ID, kinds []flow.Kind, p Place) ([]Request, error)
+	// FollowedBy returns the requests that the person follows, the newest first.
+	FollowedBy(ctx context.Context, follower people.ID, p Place) ([]Request, error)
 	// AssignedTo returns the pending requests that the person looks after, the
 	// newest first.
 	AssignedTo(ctx context.Context, assignee people.ID, p Place) ([]Request, error)
@@ -147,9 +149,11 @@ type Tx interface {
 	// errs.Conflict when the key is taken.
 	InsertRequest(ctx context.Context, r *Request) error
 	// SaveRequest writes a locked request and raises its version. The frozen flow
-	// is not written again. It returns errs.Conflict when the version is not the
+	// and the followers are not written again. It returns errs.Conflict when the version is not the
 	// one that was read.
 	SaveRequest(ctx context.Context, r *Request) error
+	// SetFollowers replaces who follows a request that the transaction has locked.
+	SetFollowers(ctx context.Context, id RequestID, followers []people.ID) error
 	// SetAsked replaces who is waited for.
 	SetAsked(ctx context.Context, id RequestID, asked []Asked) error
 	// InsertGrant adds the grant of a request that this transaction has locked or

@@ -145,22 +145,34 @@ func below(r *http.Request) (core.RequestID, error) {
 	return core.ParseRequestID(text)
 }
 
+// The parts of a person's list, beside showOpen.
+const (
+	showEnded     = "ended"
+	showFollowing = "following"
+)
+
 func (a *App) requests(w http.ResponseWriter, r *http.Request, v viewer) error {
 	from, err := below(r)
 	if err != nil {
 		return err
 	}
-	ended := r.URL.Query().Get("show") == "ended"
-	l, err := a.Desk.Requests(r.Context(), v.person, ended, from)
+	show := cmp.Or(r.URL.Query().Get("show"), showOpen)
+	var l bot.Listing
+	if show == showFollowing {
+		l, err = a.Desk.Following(r.Context(), v.person, from)
+	} else {
+		l, err = a.Desk.Requests(r.Context(), v.person, show == showEnded, from)
+	}
 	if err != nil {
 		return err
 	}
-	p := listPage{None: "You have no open requests. What you ask for stands here until it is done.", Filters: []filter{
-		{Label: "Open", URL: v.base + "/requests", Here: !ended},
-		{Label: "Ended", URL: v.base + "/requests?show=ended", Here: ended},
-	}}
-	if ended {
-		p.None = "None of your requests has ended yet."
+	p := listPage{None: map[string]string{
+		showOpen:      "You have no open requests. What you ask for stands here until it is done.",
+		showEnded:     "None of your requests has ended yet.",
+		showFollowing: "You follow no requests. What you ask for somebody else stands here.",
+	}[show]}
+	for _, part := range []struct{ show, label string }{{showOpen, "Open"}, {showEnded, "Ended"}, {showFollowing, "Following"}} {
+		p.Filters = append(p.Filters, filter{Label: part.label, URL: v.base + r.URL.Path + "?show=" + part.show, Here: part.show == show})
 	}
 	return a.list(w, r, v, "/requests", "My requests", p, l)
 }

@@ -97,6 +97,10 @@ func (d *desk) Holders(_ context.Context, _ people.ID, resource string, _ core.R
 	return d.listing(), nil
 }
 
+func (d *desk) Following(context.Context, people.ID, core.RequestID) (bot.Listing, error) {
+	return d.listing(), nil
+}
+
 func (d *desk) Conditions(_ context.Context, _ people.ID, resource string) (string, []view.Block, error) {
 	if resource != "github" {
 		return "", nil, errs.New(errs.NotFound, "There is no such resource.")

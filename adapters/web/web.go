@@ -35,6 +35,7 @@ type Desk interface {
 	Requests(ctx context.Context, id people.ID, ended bool, below core.RequestID) (bot.Listing, error)
 	Approvals(ctx context.Context, id people.ID, below core.RequestID) (bot.Listing, error)
 	ToDo(ctx context.Context, id people.ID, below core.RequestID) (bot.Listing, error)
+	Following(ctx context.Context, id people.ID, below core.RequestID) (bot.Listing, error)
 	Team(ctx context.Context, id people.ID, q core.TeamQuery, below core.RequestID) (bot.Listing, error)
 	Access(ctx context.Context, id people.ID, ended bool, below core.RequestID) (bot.Listing, error)
 	Holders(ctx context.Context, id people.ID, resource string, below core.RequestID) (bot.Listing, error)

@@ -251,7 +251,7 @@ func TestWhatWasTypedShowsAsText(t *testing.T) {
 		view.Actions{Buttons: []view.Button{{Label: viewtest.Nasty, Action: `"><i>`, Value: `'"><i>`}}},
 	}})
 	require.NoError(t, err)
-	for _, path := range []string{"/", "/?text=" + url.QueryEscape(viewtest.Nasty), "/requests", "/requests/REQ-1", "/approvals", "/access", "/delegation", "/resources", "/resources/github", "/sequences", "/team/it"} {
+	for _, path := range []string{"/", "/?text=" + url.QueryEscape(viewtest.Nasty), "/requests", "/requests?show=following", "/requests/REQ-1", "/approvals", "/access", "/delegation", "/resources", "/resources/github", "/sequences", "/team/it"} {
 		_, body := p.get(t, path)
 		for _, typed := range []string{"<b>", "<i>", "<u>", "<s>", "<q>", "<em>", "<script>alert"} {
 			require.NotContains(t, body, typed, path)

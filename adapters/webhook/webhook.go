@@ -5,6 +5,7 @@ package webhook
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -120,10 +121,15 @@ func checkPeer(_, address string, _ syscall.RawConn) error {
 		return err
 	}
 	if ip := peer.Addr().Unmap(); ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() {
-		return fmt.Errorf("webhooks are not sent to %s", ip)
+		return &peerError{ip}
 	}
 	return nil
 }
+
+// peerError is an address to which no webhook is sent.
+type peerError struct{ ip netip.Addr }
+
+func (e *peerError) Error() string { return fmt.Sprintf("webhooks are not sent to %s", e.ip) }
 
 // payload is what a receiver reads.
 type payload struct {
@@ -195,16 +201,25 @@ func (s *Sender) sign(req *http.Request, id string, now time.Time, body []byte) 
 	return nil
 }
 
-// reason is why a request could not be sent, without its address, which may
-// hold what others should not see.
+// reason says in words why a request could not be sent. Errors themselves hold
+// addresses, which others should not see.
 func reason(err error) string {
-	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		if wrapped.Timeout() {
-			return "it did not answer in time"
-		}
-		err = wrapped.Err
+	if wrapped, ok := errors.AsType[*url.Error](err); ok && wrapped.Timeout() {
+		return "it did not answer in time"
 	}
-	return err.Error()
+	if peer, ok := errors.AsType[*peerError](err); ok {
+		return peer.Error()
+	}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return "its name was not found"
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return "its certificate is not valid"
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return "nothing listens there"
+	}
+	return "the connection failed"
 }
 
 // judge turns an answer into the outcome: 2xx is done, and what the receiver

@@ -34,7 +34,7 @@ type planCommand struct {
 
 // Help is shown by usher plan --help.
 func (planCommand) Help() string {
-	return `Nothing is written. + is new, ~ changes, with what was and what will be, and
+	return `No policy is written. + is new, ~ changes, with what was and what will be, and
 - goes. A sequence that changes lists the conditions that change with it.
 
 The exit code is 0 when everything is as the files say, 2 when something would

@@ -145,6 +145,11 @@ func (r reader) Awaiting(ctx context.Context, person people.ID, kinds []flow.Kin
 	return listed(q, "asked.request", p)
 }
 
+func (r reader) FollowedBy(ctx context.Context, follower people.ID, p core.Place) ([]core.Request, error) {
+	q := r.with(ctx).Joins("JOIN followers ON followers.request = requests.id").Where("followers.person = ?", string(follower))
+	return listed(q, "followers.request", p)
+}
+
 func (r reader) AssignedTo(ctx context.Context, assignee people.ID, p core.Place) ([]core.Request, error) {
 	return listed(r.with(ctx).Where("assignee = ? AND pending", string(assignee)), "requests.id", p)
 }
@@ -195,7 +200,7 @@ func (t *tx) InsertRequest(ctx context.Context, r *core.Request) error {
 		return errs.New(errs.Conflict, "This form was submitted before.")
 	}
 	r.ID, r.Version = core.RequestID(row.ID), 1
-	return nil
+	return t.insertFollowers(ctx, r.ID, r.Followers)
 }
 
 func (t *tx) SaveRequest(ctx context.Context, r *core.Request) error {
@@ -203,13 +208,9 @@ func (t *tx) SaveRequest(ctx context.Context, r *core.Request) error {
 	if err != nil {
 		return wrap(err, "write run")
 	}
-	followers, err := json.Marshal(r.Followers)
-	if err != nil {
-		return wrap(err, "write followers")
-	}
 	saved := t.with(ctx).Model(&requestRow{}).Where("id = ? AND version = ?", int64(r.ID), r.Version).
 		Updates(map[string]any{
-			"title": r.Title, "assignee": string(r.Assignee), "pending": r.Run.State == flow.Pending, "unassigned": r.Unassigned(), "run": string(run), "followers": string(followers),
+			"title": r.Title, "assignee": string(r.Assignee), "pending": r.Run.State == flow.Pending, "unassigned": r.Unassigned(), "run": string(run),
 			"version": r.Version + 1, "chain_seq": r.Chain.Seq, "chain_hash": r.Chain.Hash, "updated_at": r.Updated,
 		})
 	if saved.Error != nil {
@@ -220,6 +221,38 @@ func (t *tx) SaveRequest(ctx context.Context, r *core.Request) error {
 	}
 	r.Version++
 	return nil
+}
+
+type followerRow struct {
+	Person  string `gorm:"primaryKey"`
+	Request int64  `gorm:"primaryKey"`
+}
+
+func (followerRow) TableName() string { return "followers" }
+
+func (t *tx) SetFollowers(ctx context.Context, id core.RequestID, followers []people.ID) error {
+	text, err := json.Marshal(followers)
+	if err != nil {
+		return wrap(err, "write followers")
+	}
+	if err := t.with(ctx).Model(&requestRow{}).Where("id = ?", int64(id)).Update("followers", string(text)).Error; err != nil {
+		return wrap(err, "save followers")
+	}
+	if err := t.with(ctx).Where("request = ?", int64(id)).Delete(&followerRow{}).Error; err != nil {
+		return wrap(err, "save followers")
+	}
+	return t.insertFollowers(ctx, id, followers)
+}
+
+func (t *tx) insertFollowers(ctx context.Context, id core.RequestID, followers []people.ID) error {
+	if len(followers) == 0 {
+		return nil
+	}
+	rows := make([]followerRow, len(followers))
+	for i, f := range followers {
+		rows[i] = followerRow{Person: string(f), Request: int64(id)}
+	}
+	return wrap(t.with(ctx).Create(&rows).Error, "save followers")
 }
 
 type askedRow struct {

@@ -749,15 +749,42 @@ func Run(t *testing.T, newStore func(t *testing.T) (Store, Jobs)) {
 		require.True(t, count("a rule", time.Hour), "what was counted an hour ago counts no more")
 	})
 
-	test("FollowersAndTitleAreSavedWithTheRequest", func(t *testing.T, s Store, _ Jobs) {
+	test("ATitleIsSavedWithTheRequest", func(t *testing.T, s Store, _ Jobs) {
 		r := request("key")
 		insert(t, s, &r)
-		r.Followers, r.Title = []people.ID{"p2", "p3"}, "Less"
+		r.Title = "Less"
 		within(t, s, func(ctx context.Context, tx core.Tx) { require.NoError(t, tx.SaveRequest(ctx, &r)) })
 		got, err := s.Request(t.Context(), r.ID)
 		require.NoError(t, err)
-		require.Equal(t, r.Followers, got.Followers)
 		require.Equal(t, "Less", got.Title)
+	})
+
+	test("FollowersFindWhatTheyFollow", func(t *testing.T, s Store, _ Jobs) {
+		var filed []core.RequestID
+		for _, key := range []string{"a", "b", "c"} {
+			r := request(key)
+			r.Followers = []people.ID{"p2", "p3"}
+			insert(t, s, &r)
+			filed = append(filed, r.ID)
+		}
+		within(t, s, func(ctx context.Context, tx core.Tx) {
+			require.NoError(t, tx.SetFollowers(ctx, filed[1], []people.ID{"p3"}))
+		})
+		got, err := s.Request(t.Context(), filed[1])
+		require.NoError(t, err)
+		require.Equal(t, []people.ID{"p3"}, got.Followers)
+		followed := func(who people.ID, p core.Place) (ids []core.RequestID) {
+			found, err := s.FollowedBy(t.Context(), who, p)
+			require.NoError(t, err)
+			for _, r := range found {
+				ids = append(ids, r.ID)
+			}
+			return ids
+		}
+		require.Equal(t, []core.RequestID{filed[2], filed[0]}, followed("p2", core.Place{Limit: 9}))
+		require.Equal(t, []core.RequestID{filed[2], filed[1]}, followed("p3", core.Place{Limit: 2}))
+		require.Equal(t, []core.RequestID{filed[0]}, followed("p3", core.Place{Below: filed[1], Limit: 2}))
+		require.Empty(t, followed("p1", core.Place{Limit: 9}))
 	})
 
 	test("AccountsAreLinkedAndUnlinked", func(t *testing.T, s Store, _ Jobs) {

@@ -181,6 +181,14 @@ CREATE TABLE asked (
 );
 CREATE INDEX asked_person ON asked (person, request);
 
+-- Who follows which request.
+CREATE TABLE followers (
+    person  text NOT NULL,
+    request bigint NOT NULL,
+    PRIMARY KEY (person, request)
+);
+CREATE INDEX followers_request ON followers (request);
+
 -- A grant has its request's number. Its place among others has columns; the
 -- rest of it is in detail.
 CREATE TABLE grants (
