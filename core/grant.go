@@ -275,8 +275,14 @@ func (s *Service) TendGrant(ctx context.Context, job TendGrant) error {
 
 func (s *Service) tendGrant(ctx context.Context, job TendGrant) error {
 	g, err := s.store.Grant(ctx, job.Grant)
-	if err != nil || !g.Tended.Equal(job.Due) {
-		return err // another job looks after it now, or has done so
+	if err != nil {
+		return err
+	}
+	if !g.Tended.Equal(job.Due) { // another job looks after it now, or has done so
+		if s.behind.Load() {
+			s.tendDue(ctx, job.Grant)
+		}
+		return nil
 	}
 	if s.tendDue(ctx, job.Grant) {
 		return nil
@@ -296,6 +302,7 @@ func (s *Service) tendDue(ctx context.Context, wanted access.ID) bool {
 	found := false
 	for range tendBatches {
 		tended, err := s.tendSome(ctx)
+		s.behind.Store(err == nil && len(tended) == tendBatch)
 		if err != nil {
 			return false // the given one is tended alone, or its job is tried again
 		}

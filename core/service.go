@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/usher-access/usher/core/audit"
@@ -25,6 +26,7 @@ type Service struct {
 	newID        func() string
 	provisioners map[flow.ActionKind]Provisioner
 	admins       []people.Selector
+	behind       atomic.Bool // more grants are due than the last job had time for; only a hint
 }
 
 // Rules evaluates what policy writes in CEL. Its answers depend on its
