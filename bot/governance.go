@@ -71,7 +71,7 @@ func (d Desk) Conditions(ctx context.Context, id people.ID, resource string) (st
 }
 
 // Sequences lists approval sequences with their steps and the conditions that
-// change with them, to administrators. It returns errs.NotFound to anybody else.
+// change with them, to administrators. It returns errs.Denied to anybody else.
 func (d Desk) Sequences(ctx context.Context, id people.ID, after string) (Directory, error) {
 	found, err := d.bot.core.Sequences(ctx, id, after, PageSize+1)
 	return directoryOf(found, err, func(q core.SharedSequence) Item {

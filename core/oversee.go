@@ -176,14 +176,14 @@ type SharedSequence struct {
 }
 
 // Sequences returns at most limit sequences by title, from the one after the given
-// on. It is for administrators, and errs.NotFound to anybody else.
+// on. It is for administrators, and errs.Denied to anybody else.
 func (s *Service) Sequences(ctx context.Context, viewer people.ID, after string, limit int) ([]SharedSequence, error) {
 	o, err := s.overseer(ctx, viewer)
 	if err != nil {
 		return nil, err
 	}
 	if !o.admin {
-		return nil, errs.New(errs.NotFound, "There is no such page.")
+		return nil, errs.New(errs.Denied, "Only administrators see approval sequences.")
 	}
 	found, err := s.store.Sequences(ctx, after, limit)
 	if err != nil {

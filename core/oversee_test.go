@@ -43,7 +43,7 @@ func TestOwnersSeeTheirResourcesAndAdministratorsAll(t *testing.T) {
 	require.Equal(t, core.Oversight{Resources: true}, oversight("ana"))
 	require.Equal(t, core.Oversight{}, oversight("gil"))
 	_, err := h.Sequences(t.Context(), h.ids["ana"], "", 10)
-	require.ErrorIs(t, err, errs.NotFound)
+	require.ErrorIs(t, err, errs.Denied)
 	_, err = h.Resource(t.Context(), h.ids["ana"], "own6")
 	require.ErrorIs(t, err, errs.NotFound)
 
