@@ -254,18 +254,15 @@ func (t *tx) SaveConflict(ctx context.Context, c catalog.Conflict) (bool, error)
 	if err != nil || !changed {
 		return false, err
 	}
-	if err := t.deleteConflictLevels(ctx, c.Name); err != nil {
-		return false, err
-	}
 	levels := make([]conflictLevelRow, len(c.Levels))
 	for i, l := range c.Levels {
 		levels[i] = conflictLevelRow{Conflict: c.Name, Resource: l.Resource, Level: l.Level}
 	}
-	return true, wrap(t.with(ctx).Create(&levels).Error, "save conflict")
+	return true, t.setConflictLevels(ctx, c.Name, levels)
 }
 
-func (t *tx) deleteConflictLevels(ctx context.Context, conflict string) error {
-	return wrap(t.with(ctx).Where("conflict = ?", conflict).Delete(&conflictLevelRow{}).Error, "save conflict")
+func (t *tx) setConflictLevels(ctx context.Context, conflict string, levels []conflictLevelRow) error {
+	return replace(ctx, t, levels, "save conflict", "conflict = ?", conflict)
 }
 
 func (t *tx) Remove(ctx context.Context, kind core.PolicyKind, name string) error {
@@ -290,7 +287,7 @@ func (t *tx) Remove(ctx context.Context, kind core.PolicyKind, name string) erro
 		t.stale[before.Resource] = true
 		return remove(&conditionRow{})
 	case core.ConflictKind:
-		return errors.Join(remove(&conflictRow{}), t.deleteConflictLevels(ctx, name))
+		return errors.Join(remove(&conflictRow{}), t.setConflictLevels(ctx, name, nil))
 	case core.RequestTypeKind:
 		return errors.Join(remove(&requestTypeRow{}), t.setAudience(ctx, core.ChoiceType, name, nil))
 	default:

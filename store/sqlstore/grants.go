@@ -214,17 +214,11 @@ type grantAskedRow struct {
 func (grantAskedRow) TableName() string { return "grants_asked" }
 
 func (t *tx) SetGrantAsked(ctx context.Context, id access.ID, asked []people.ID) error {
-	if err := t.with(ctx).Where("id = ?", int64(id)).Delete(&grantAskedRow{}).Error; err != nil {
-		return wrap(err, "save who is to do it by hand")
-	}
-	if len(asked) == 0 {
-		return nil
-	}
 	rows := make([]grantAskedRow, len(asked))
 	for i, person := range asked {
 		rows[i] = grantAskedRow{ID: int64(id), Person: string(person)}
 	}
-	return wrap(t.with(ctx).Create(&rows).Error, "save who is to do it by hand")
+	return replace(ctx, t, rows, "save who is to do it by hand", "id = ?", int64(id))
 }
 
 // saveChains writes the ends of several requests' chains with one statement.

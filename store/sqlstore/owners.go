@@ -21,14 +21,11 @@ func (ownerRow) TableName() string { return "resource_owners" }
 
 // setOwners replaces whom the owners of a resource are found by.
 func (t *tx) setOwners(ctx context.Context, r catalog.Resource) error {
-	if err := t.with(ctx).Where("resource = ?", r.Name).Delete(&ownerRow{}).Error; err != nil || len(r.Owners) == 0 {
-		return wrap(err, "save owners")
-	}
 	rows := make([]ownerRow, len(r.Owners))
 	for i, s := range r.Owners {
 		rows[i] = ownerRow{Kind: string(s.Kind), Arg: s.Arg, Resource: r.Name}
 	}
-	return t.upsert(ctx, rows, "save owners")
+	return replace(ctx, t, rows, "save owners", "resource = ?", r.Name)
 }
 
 func (r reader) Resources(ctx context.Context, q core.ResourceQuery) ([]catalog.Resource, error) {

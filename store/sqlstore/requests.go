@@ -200,7 +200,10 @@ func (t *tx) InsertRequest(ctx context.Context, r *core.Request) error {
 		return errs.New(errs.Conflict, "This form was submitted before.")
 	}
 	r.ID, r.Version = core.RequestID(row.ID), 1
-	return t.insertFollowers(ctx, r.ID, r.Followers)
+	if len(r.Followers) == 0 {
+		return nil
+	}
+	return wrap(t.with(ctx).Create(followerRows(r.ID, r.Followers)).Error, "save followers")
 }
 
 func (t *tx) SaveRequest(ctx context.Context, r *core.Request) error {
@@ -238,21 +241,15 @@ func (t *tx) SetFollowers(ctx context.Context, id core.RequestID, followers []pe
 	if err := t.with(ctx).Model(&requestRow{}).Where("id = ?", int64(id)).Update("followers", string(text)).Error; err != nil {
 		return wrap(err, "save followers")
 	}
-	if err := t.with(ctx).Where("request = ?", int64(id)).Delete(&followerRow{}).Error; err != nil {
-		return wrap(err, "save followers")
-	}
-	return t.insertFollowers(ctx, id, followers)
+	return replace(ctx, t, followerRows(id, followers), "save followers", "request = ?", int64(id))
 }
 
-func (t *tx) insertFollowers(ctx context.Context, id core.RequestID, followers []people.ID) error {
-	if len(followers) == 0 {
-		return nil
-	}
+func followerRows(id core.RequestID, followers []people.ID) []followerRow {
 	rows := make([]followerRow, len(followers))
 	for i, f := range followers {
 		rows[i] = followerRow{Person: string(f), Request: int64(id)}
 	}
-	return wrap(t.with(ctx).Create(&rows).Error, "save followers")
+	return rows
 }
 
 type askedRow struct {
@@ -265,17 +262,11 @@ type askedRow struct {
 func (askedRow) TableName() string { return "asked" }
 
 func (t *tx) SetAsked(ctx context.Context, id core.RequestID, asked []core.Asked) error {
-	if err := t.with(ctx).Where("request = ?", int64(id)).Delete(&askedRow{}).Error; err != nil {
-		return wrap(err, "save who is asked")
-	}
-	if len(asked) == 0 {
-		return nil
-	}
 	rows := make([]askedRow, len(asked))
 	for i, a := range asked {
 		rows[i] = askedRow{Request: int64(id), Step: a.Step, Person: string(a.Person), Kind: string(a.Kind)}
 	}
-	return wrap(t.with(ctx).Create(&rows).Error, "save who is asked")
+	return replace(ctx, t, rows, "save who is asked", "request = ?", int64(id))
 }
 
 func (t *tx) NextTurn(ctx context.Context, team string) (int64, error) {

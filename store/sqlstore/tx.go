@@ -74,6 +74,15 @@ func rerun(err error) bool {
 	return false
 }
 
+// replace writes rows in the place of those that the condition finds.
+func replace[R any](ctx context.Context, t *tx, rows []R, doing, where string, args ...any) error {
+	err := t.with(ctx).Where(where, args...).Delete(new(R)).Error
+	if err == nil && len(rows) > 0 {
+		err = t.with(ctx).Create(&rows).Error
+	}
+	return wrap(err, doing)
+}
+
 // Enqueue makes the job run once the transaction has committed.
 func (t *tx) Enqueue(ctx context.Context, job core.Job, opts core.JobOpts) error {
 	conn, err := t.conn()
