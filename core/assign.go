@@ -58,7 +58,7 @@ func (s *Service) mayGive(ctx context.Context, reader Reader, id people.ID, r Re
 	step, _, _ := r.Run.Flow.Step(stepID)
 	switch {
 	case err != nil:
-		return true, s.mayTendOr(ctx, reader, id, r, stepID)
+		return true, orAsked(ctx, reader, id, r, stepID, err)
 	case id == r.Requester && slices.Contains(r.Run.Excluded(step), id):
 		return false, errs.New(errs.Denied, "It is your own request, so somebody else must choose who decides it.")
 	default:
@@ -73,13 +73,13 @@ func (r Request) asks(id people.ID, stepID string) bool {
 	return ok && slices.Contains(r.Run.Steps[i].Unheard(), id)
 }
 
-// mayTendOr returns nil also if the person is asked to act on the step.
-func (s *Service) mayTendOr(ctx context.Context, reader Reader, id people.ID, r Request, step string) error {
-	err := s.mayTend(ctx, reader, id, r)
-	if !errors.Is(err, errs.Denied) || !r.asks(id, step) {
-		return err
+// orAsked returns nil instead of mayTend's refusal if the person is asked to act
+// on the step.
+func orAsked(ctx context.Context, reader Reader, id people.ID, r Request, step string, refusal error) error {
+	if !errors.Is(refusal, errs.Denied) || !r.asks(id, step) {
+		return refusal
 	}
-	_, err = activePerson(ctx, reader, id)
+	_, err := activePerson(ctx, reader, id)
 	return err
 }
 

@@ -51,7 +51,7 @@ func (s *Service) MayEscalate(ctx context.Context, actor people.ID, ref StepRef)
 
 func (s *Service) mayEscalate(ctx context.Context, reader Reader, id people.ID, r Request, step string) error {
 	if id != r.Requester {
-		return s.mayTendOr(ctx, reader, id, r, step)
+		return orAsked(ctx, reader, id, r, step, s.mayTend(ctx, reader, id, r))
 	}
 	if _, err := activePerson(ctx, reader, id); err != nil {
 		return err
