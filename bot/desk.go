@@ -149,18 +149,22 @@ func (d Desk) Access(ctx context.Context, id people.ID, ended bool, below core.R
 	})
 }
 
-// Holders lists who has a resource to one of its owners or an administrator. It
-// returns errs.NotFound to anybody else.
-func (d Desk) Holders(ctx context.Context, id people.ID, resource string, below core.RequestID) (Listing, error) {
-	page, err := d.bot.core.HoldersOf(ctx, id, resource, place(below))
-	return accessOf(page, err, func(c core.Case) view.Message {
+// Holders lists who has a resource, under its title, to one of its owners or an
+// administrator. It returns errs.NotFound to anybody else.
+func (d Desk) Holders(ctx context.Context, id people.ID, resource string, below core.RequestID) (string, Listing, error) {
+	r, page, err := d.bot.core.HoldersOf(ctx, id, resource, place(below))
+	l, err := accessOf(page, err, func(c core.Case) view.Message {
 		g, _ := gave(c)
 		blocks := []view.Block{
 			view.Text{Spans: []view.Span{view.Strong(name(c, g.Holder)), view.Words(" · " + levelTitle(c, g.Level))}},
 			view.Text{Spans: grantSpans(c, g)},
 		}
-		return view.Message{Summary: c.Title, Blocks: appendButtons(blocks, revokeButtons(g, pagePosting(c.Request, PostingWork, "", "")))}
+		if r.Own || id == c.Assignee {
+			blocks = appendButtons(blocks, revokeButtons(g, pagePosting(c.Request, PostingWork, "", "")))
+		}
+		return view.Message{Summary: c.Title, Blocks: blocks}
 	})
+	return r.Title, l, err
 }
 
 // Delegation shows who stands in for the person, and for whom the person does,
@@ -246,7 +250,7 @@ func (d Desk) Sheet(ctx context.Context, id people.ID, request core.RequestID) (
 		}
 	}
 	if c.Access != nil {
-		_, err := d.bot.core.HoldersOf(ctx, id, c.Access.Resource, core.Place{Limit: 1})
+		_, err := d.bot.core.Overseen(ctx, id, c.Access.Resource)
 		if err == nil {
 			s.Resource = c.Access.Resource
 		} else if !errors.Is(err, errs.Denied) && !errors.Is(err, errs.NotFound) {

@@ -41,14 +41,10 @@ func (d Desk) Resources(ctx context.Context, id people.ID, text, after string) (
 	})
 }
 
-// Conditions shows how a resource may be asked for, under its title, to one of its
-// owners or an administrator. It returns errs.NotFound to anybody else.
-func (d Desk) Conditions(ctx context.Context, id people.ID, resource string) (string, []view.Block, error) {
-	r, err := d.bot.core.Resource(ctx, id, resource)
-	if err != nil {
-		return "", nil, err
-	}
-	governed, err := d.bot.core.ConditionsFor(ctx, id, resource)
+// Conditions shows how a resource may be asked for to one of its owners or an
+// administrator. It returns errs.NotFound to anybody else.
+func (d Desk) Conditions(ctx context.Context, id people.ID, resource string) ([]view.Block, error) {
+	r, governed, err := d.bot.core.ConditionsFor(ctx, id, resource)
 	var blocks []view.Block
 	for _, g := range governed {
 		levels := make([]string, len(g.Levels))
@@ -67,7 +63,7 @@ func (d Desk) Conditions(ctx context.Context, id people.ID, resource string) (st
 		}
 		blocks = append(blocks, view.Text{Spans: []view.Span{view.Strong(g.Name), view.Words(text)}})
 	}
-	return r.Title, blocks, err
+	return blocks, err
 }
 
 // Sequences lists approval sequences with their steps and the conditions that

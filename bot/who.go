@@ -63,11 +63,7 @@ func (b *Bot) holdersPage(ctx context.Context, actor core.Actor, value string) (
 }
 
 func (b *Bot) holders(ctx context.Context, actor core.Actor, resource string, below core.RequestID) (Response, error) {
-	r, err := b.core.Resource(ctx, actor.Person, resource)
-	if err != nil {
-		return nil, err
-	}
-	page, err := b.core.HoldersOf(ctx, actor.Person, resource, core.Place{Below: below, Limit: statusPageSize})
+	r, page, err := b.core.HoldersOf(ctx, actor.Person, resource, core.Place{Below: below, Limit: statusPageSize})
 	if err != nil {
 		return nil, err
 	}

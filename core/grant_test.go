@@ -366,16 +366,16 @@ func TestOwnersSeeWhoHasTheirResourceAndMayTakeItAway(t *testing.T) {
 		}
 		ids = append(ids, h.approve(t, r).ID)
 	}
-	page, err := h.HoldersOf(t.Context(), h.ids["di"], "github", core.Place{Limit: 1})
+	_, page, err := h.HoldersOf(t.Context(), h.ids["di"], "github", core.Place{Limit: 1})
 	require.NoError(t, err)
 	require.Len(t, page.Cases, 1)
 	require.Equal(t, h.ids["cy"], page.Cases[0].Grant.Holder)
-	page, err = h.HoldersOf(t.Context(), h.ids["di"], "github", core.Place{Below: page.More, Limit: 1})
+	_, page, err = h.HoldersOf(t.Context(), h.ids["di"], "github", core.Place{Below: page.More, Limit: 1})
 	require.NoError(t, err)
 	require.Equal(t, h.ids["ana"], page.Cases[0].Grant.Holder)
 	require.Zero(t, page.More)
 	for _, resource := range []string{"github", "nothing"} {
-		_, err = h.HoldersOf(t.Context(), h.ids["ana"], resource, core.Place{Limit: 1})
+		_, _, err = h.HoldersOf(t.Context(), h.ids["ana"], resource, core.Place{Limit: 1})
 		require.ErrorIs(t, err, errs.NotFound)
 	}
 
@@ -383,7 +383,7 @@ func TestOwnersSeeWhoHasTheirResourceAndMayTakeItAway(t *testing.T) {
 	require.NoError(t, h.MayRevoke(t.Context(), h.ids["di"], ids[0]))
 	_, err = h.Revoke(t.Context(), h.as("di"), ids[0], "Not needed.")
 	require.NoError(t, err)
-	page, err = h.HoldersOf(t.Context(), h.ids["di"], "github", core.Place{Limit: 9})
+	_, page, err = h.HoldersOf(t.Context(), h.ids["di"], "github", core.Place{Limit: 9})
 	require.NoError(t, err)
 	require.Len(t, page.Cases, 1)
 }

@@ -14,15 +14,17 @@ func (s *Service) GrantsOf(ctx context.Context, person people.ID, ended bool, p 
 	return s.grantPage(ctx, found, p, err)
 }
 
-// HoldersOf returns a page of who has the resource, or is to get it: the
+// HoldersOf returns a resource and a page of who has it, or is to get it: the
 // requests that gave it, the newest first. Owners of the resource and
 // administrators may see that; it is errs.NotFound to anybody else.
-func (s *Service) HoldersOf(ctx context.Context, viewer people.ID, resource string, p Place) (Page, error) {
-	if _, err := s.Resource(ctx, viewer, resource); err != nil {
-		return Page{}, err
+func (s *Service) HoldersOf(ctx context.Context, viewer people.ID, resource string, p Place) (Overseen, Page, error) {
+	r, err := s.Overseen(ctx, viewer, resource)
+	if err != nil {
+		return r, Page{}, err
 	}
 	found, err := s.store.HoldersOf(ctx, resource, p.andOne())
-	return s.grantPage(ctx, found, p, err)
+	page, err := s.grantPage(ctx, found, p, err)
+	return r, page, err
 }
 
 // grantPage returns a page of the requests that gave the grants.

@@ -99,22 +99,31 @@ func (s *Service) owns(o overseer, r catalog.Resource) bool {
 	})
 }
 
-// Resource returns a resource to one of its owners or an administrator. It is
+// Overseen is a resource to somebody who may see who has it.
+type Overseen struct {
+	catalog.Resource
+	Own bool // as its owner
+}
+
+// Overseen returns a resource to one of its owners or an administrator. It is
 // errs.NotFound to anybody else.
-func (s *Service) Resource(ctx context.Context, viewer people.ID, name string) (catalog.Resource, error) {
+func (s *Service) Overseen(ctx context.Context, viewer people.ID, name string) (Overseen, error) {
 	o, err := s.overseer(ctx, viewer)
 	if err != nil {
-		return catalog.Resource{}, err
+		return Overseen{}, err
 	}
 	r, err := s.store.Resource(ctx, name)
-	switch {
-	case errors.Is(err, errs.NotFound) && o.admin:
-		return catalog.Resource{Name: name, Title: name}, nil // people may have it still
-	case err == nil && !o.admin && !s.owns(o, r):
-		return catalog.Resource{}, errs.New(errs.NotFound, "There is no such resource.")
-	default:
-		return r, err
+	if errors.Is(err, errs.NotFound) && o.admin {
+		return Overseen{Resource: catalog.Resource{Name: name, Title: name}}, nil // people may have it still
 	}
+	if err != nil {
+		return Overseen{}, err
+	}
+	own := s.owns(o, r)
+	if !own && !o.admin {
+		return Overseen{}, errs.New(errs.NotFound, "There is no such resource.")
+	}
+	return Overseen{Resource: r, Own: own}, nil
 }
 
 // Governed is a condition by which a resource may be asked for.
@@ -133,16 +142,17 @@ type Sharing struct {
 // MaxShared is how many conditions are named that share a sequence.
 const MaxShared = 50
 
-// ConditionsFor returns how a resource may be asked for, in the order in which
-// conditions are asked. Owners of the resource and administrators may see that; it
-// is errs.NotFound to anybody else.
-func (s *Service) ConditionsFor(ctx context.Context, viewer people.ID, resource string) ([]Governed, error) {
-	if _, err := s.Resource(ctx, viewer, resource); err != nil {
-		return nil, err
+// ConditionsFor returns a resource and how it may be asked for, in the order in
+// which conditions are asked. Owners of the resource and administrators may see
+// that; it is errs.NotFound to anybody else.
+func (s *Service) ConditionsFor(ctx context.Context, viewer people.ID, resource string) (Overseen, []Governed, error) {
+	r, err := s.Overseen(ctx, viewer, resource)
+	if err != nil {
+		return r, nil, err
 	}
 	conditions, err := s.store.ConditionsOf(ctx, resource)
 	if err != nil {
-		return nil, err
+		return r, nil, err
 	}
 	titles := map[string]string{}
 	for _, c := range conditions {
@@ -151,7 +161,7 @@ func (s *Service) ConditionsFor(ctx context.Context, viewer people.ID, resource 
 		}
 		sequence, err := s.store.Sequence(ctx, c.Sequence)
 		if err := ignoreNotFound(err); err != nil {
-			return nil, err
+			return r, nil, err
 		}
 		titles[c.Sequence] = sequence.Title
 	}
@@ -160,7 +170,7 @@ func (s *Service) ConditionsFor(ctx context.Context, viewer people.ID, resource 
 	for i, c := range conditions {
 		governed[i] = Governed{Condition: c, Through: titles[c.Sequence], Shared: sharing(through[c.Sequence], c.Name)}
 	}
-	return governed, err
+	return r, governed, err
 }
 
 // sharing returns conditions but the given one.

@@ -78,16 +78,16 @@ func (a *App) holders(w http.ResponseWriter, r *http.Request, v viewer) error {
 		return err
 	}
 	name := r.PathValue("name")
-	title, conditions, err := a.Desk.Conditions(r.Context(), v.person, name)
-	if err != nil {
-		return err
-	}
-	l, err := a.Desk.Holders(r.Context(), v.person, name, from)
+	title, l, err := a.Desk.Holders(r.Context(), v.person, name, from)
 	if err != nil {
 		return err
 	}
 	p := listPage{None: "Nobody has access through usher."}
 	if from == 0 {
+		conditions, err := a.Desk.Conditions(r.Context(), v.person, name)
+		if err != nil {
+			return err
+		}
 		if p.About, err = a.renderer(v.base).blocks(conditions); err != nil {
 			return err
 		}

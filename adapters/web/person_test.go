@@ -90,22 +90,19 @@ func (d *desk) Access(context.Context, people.ID, bool, core.RequestID) (bot.Lis
 	return d.listing(), nil
 }
 
-func (d *desk) Holders(_ context.Context, _ people.ID, resource string, _ core.RequestID) (bot.Listing, error) {
+func (d *desk) Holders(_ context.Context, _ people.ID, resource string, _ core.RequestID) (string, bot.Listing, error) {
 	if resource != "github" {
-		return bot.Listing{}, errs.New(errs.NotFound, "There is no such resource.")
+		return "", bot.Listing{}, errs.New(errs.NotFound, "There is no such resource.")
 	}
-	return d.listing(), nil
+	return "<u>GitHub</u>", d.listing(), nil
 }
 
 func (d *desk) Following(context.Context, people.ID, core.RequestID) (bot.Listing, error) {
 	return d.listing(), nil
 }
 
-func (d *desk) Conditions(_ context.Context, _ people.ID, resource string) (string, []view.Block, error) {
-	if resource != "github" {
-		return "", nil, errs.New(errs.NotFound, "There is no such resource.")
-	}
-	return "<u>GitHub</u>", []view.Block{view.Text{Spans: []view.Span{view.Words("<i>condition</i>")}}}, nil
+func (d *desk) Conditions(context.Context, people.ID, string) ([]view.Block, error) {
+	return []view.Block{view.Text{Spans: []view.Span{view.Words("<i>condition</i>")}}}, nil
 }
 
 func (d *desk) Resources(_ context.Context, _ people.ID, _, after string) (bot.Directory, error) {

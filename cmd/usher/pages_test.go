@@ -409,3 +409,19 @@ func (p pane) isHarmless(t *testing.T) {
 	p.eval(t, `return document.querySelectorAll("img, script:not([src]), [onerror]").length`, &found)
 	require.Zero(t, found, p.path(t))
 }
+
+func TestWebAdministratorsSeeWhoHasWhatAndTakeNothingAway(t *testing.T) {
+	t.Parallel()
+
+	tb := newTab(t, demoFor(t, ""), desk)
+	p := tb.open(t, "/as/ana/new/resource/github")
+	p.choose(t, "Level", "Member")
+	p.fill(t, "For how long?", "5d")
+	p.fill(t, "Why do you need it?", "To build")
+	p.click(t, "Submit")
+	p.sees(t, "Access given until")
+	tb.open(t, "/as/ivy/resources/github").sees(t, "Who has GitHub", "Ana Ruiz", "Take away…")
+	kim := tb.open(t, "/as/kim/resources/github")
+	kim.sees(t, "Who has GitHub", "Ana Ruiz")
+	kim.misses(t, "Take away…")
+}
